@@ -1,0 +1,261 @@
+"""The only module of the host that an extension imports: declarations, hooks, and what a running pipeline sees."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pluggy
+
+from .core.errors import Cancelled, JobFailed, LifelikeError, ModelError, NotFound, ParameterError
+from .core.jobs import ArtifactRecord, Job
+from .core.parameters import (
+    Parameter, Params, audio, boolean, choice, colour, describe, dynamic_choice, file, folder, image, images, integer, model, number,
+    prompt, seed, size, text, validate,
+)  # fmt: skip
+from .core.recipes import ModelUse, Recipe
+from .core.specs import (
+    Artifact, CommandSpec, Component, ComponentKey, ExecutorSpec, ModelKind, PipelineSpec, SettingsSpec, TabSpec, TunnelSpec, Work,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+API_VERSION = "1.0"
+"""Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the major."""
+
+hookspec = pluggy.HookspecMarker("webui")
+hookimpl = pluggy.HookimplMarker("webui")
+
+
+class Models(Protocol):
+    """The one owner of weights."""
+
+    def lease(
+        self, components: Mapping[str, Component], *, work: Work | None = None, exclusive: bool = False
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """The named components on the device, for the time of the ``with`` block: all or none.
+
+        ``exclusive`` for whoever changes adapters, processors or hooks. What is in memory is not loaded again. Raises what a
+        component's ``load`` raises, and ModelError when they cannot fit.
+        """
+
+    def resolve(self, ref: str, kind: str = "") -> ResolvedModel:
+        """What a model reference means: a catalog entry, a path, or a hub id. Raises NotFound, ModelError."""
+
+
+class ResolvedModel(Protocol):
+    """A model found by its reference."""
+
+    @property
+    def ref(self) -> str: ...
+    @property
+    def path(self) -> Path | None:
+        """None for a hub id that is not on this machine."""
+
+    @property
+    def family(self) -> str:
+        """Such as sd1, sdxl; empty where unknown."""
+
+    @property
+    def format(self) -> str:
+        """diffusers, single_file or hub."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights; empty where it is not known yet."""
+
+    @property
+    def recommended(self) -> Mapping[str, Any]:
+        """Parameter values that suit the model: width, height, guidance_scale, steps ..."""
+
+
+class Context(Protocol):
+    """What a running pipeline sees of the application, and all it may touch."""
+
+    @property
+    def job(self) -> Job: ...
+    @property
+    def models(self) -> Models: ...
+    @property
+    def device(self) -> Any:
+        """torch.device."""
+
+    @property
+    def dtype(self) -> Any:
+        """torch.dtype that suits the device; a pipeline may use a wider one."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether results must repeat exactly on this device, at the price of speed."""
+
+    @property
+    def offline(self) -> bool:
+        """Whether reaching a hub is forbidden."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The extension's own settings."""
+
+    @property
+    def log(self) -> logging.Logger: ...
+    @property
+    def work_dir(self) -> Path:
+        """A folder of this job that outlives a crash of the worker: checkpoints of a long run. Removed when the job is done."""
+
+    def pending(self, total: int) -> list[int]:
+        """Indices in 0..total-1 whose artifacts are not on disk yet; call it first. It sets the number of images progress counts to."""
+
+    def generator(self, seed: int) -> Any:
+        """A torch.Generator on the CPU, so that one seed gives the same noise on every machine."""
+
+    def progress(self, step: int, steps: int, message: str = "") -> None:
+        """Tell how far the present image or stage is. Raises Cancelled when the job was cancelled: call it at each step."""
+
+    def preview(self, make: Image | Callable[[], Image], index: int = 0) -> None:
+        """Show a picture in the making. A function is called only when a preview is due (four times a second at most)."""
+
+    def open_image(self, ref: str) -> Image:
+        """The picture behind a file parameter: RGB or RGBA, upright, within the limits of size. Raises ParameterError, NotFound."""
+
+    def open_file(self, ref: str) -> Path:
+        """The file behind a file parameter; to be read only. Raises NotFound."""
+
+    def save(self, artifact: Artifact) -> ArtifactRecord:
+        """Put an artifact in the library; the same as yielding it."""
+
+    def use_model(self, use: ModelUse) -> None:
+        """Record in the recipe of every artifact saved from now on that a model took part."""
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that is not an error."""
+
+    def check_cancelled(self) -> None:
+        """Raises Cancelled when the job was cancelled."""
+
+
+@runtime_checkable
+class Pipeline(Protocol):
+    """The heavy part of a PipelineSpec: made with no arguments for each job."""
+
+    def run(self, params: Any, context: Context) -> Iterable[Artifact] | Iterator[Artifact] | Artifact | None: ...
+
+
+class ImageContext(Protocol):
+    """What ``process_image`` knows of the picture: ``recipe`` as it will be written, ``index``, ``job``."""
+
+    @property
+    def job(self) -> Job: ...
+    @property
+    def recipe(self) -> Recipe: ...
+    @property
+    def index(self) -> int: ...
+
+
+class Application(Protocol):
+    """What ``app_started`` receives."""
+
+    @property
+    def http(self) -> Any:
+        """The FastAPI application, for routes of the extension's own under ``/ext/<id>/``."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    def submit(self, pipeline: str, params: Mapping[str, Any], owner: str = "local") -> Job: ...
+    def job(self, job_id: str) -> Job: ...
+
+
+class TabContext(Protocol):
+    """What a tab's ``build`` receives."""
+
+    @property
+    def pipelines(self) -> Sequence[PipelineSpec]:
+        """Those whose ``tab`` is this one."""
+
+    def form(self, pipeline: str) -> Any:
+        """Put the declared form of a pipeline, with its button and viewer, here."""
+
+    def submit(self, pipeline: str, params: Mapping[str, Any]) -> Job: ...
+
+
+class Hooks:
+    """Every hook. An extension implements those it wants with ``@hookimpl``; docs/hooks.md explains each."""
+
+    @hookspec
+    def register_pipelines(self) -> Iterable[PipelineSpec]:
+        """At start: what the extension can do."""
+        return ()
+
+    @hookspec
+    def register_tabs(self) -> Iterable[TabSpec]:
+        """At start: the page's tabs."""
+        return ()
+
+    @hookspec
+    def register_model_kinds(self) -> Iterable[ModelKind]:
+        """At start: how model files are recognised."""
+        return ()
+
+    @hookspec
+    def register_settings(self) -> Iterable[SettingsSpec]:
+        """At start: settings of the extension."""
+        return ()
+
+    @hookspec
+    def register_executors(self) -> Iterable[ExecutorSpec]:
+        """At start: other ways to carry jobs to workers."""
+        return ()
+
+    @hookspec
+    def register_tunnels(self) -> Iterable[TunnelSpec]:
+        """At start: ways to a public address."""
+        return ()
+
+    @hookspec
+    def register_commands(self) -> Iterable[CommandSpec]:
+        """At start: words of the command line."""
+        return ()
+
+    @hookspec
+    def app_started(self, app: Application) -> None:
+        """The web process serves."""
+
+    @hookspec
+    def app_stopping(self) -> None:
+        """The web process is about to end."""
+
+    @hookspec
+    def prepare_job(self, job: Job) -> Job | None:
+        """In the worker, before the run: another job to run in its place, or None. An error fails the job and names the extension."""
+
+    @hookspec
+    def process_image(self, image: Any, context: ImageContext) -> Any:
+        """In the worker, before an image is saved: another PIL image, or None. An error keeps the image and adds a warning."""
+
+    @hookspec
+    def artifact_saved(self, record: ArtifactRecord) -> None:
+        """In the worker, after an artifact is on disk. Errors are logged."""
+
+    @hookspec
+    def job_finished(self, job: Job) -> None:
+        """In the worker, after a job ended in any way. Errors are logged."""
+
+    @hookspec
+    def read_metadata(self, chunks: Mapping[str, str]) -> Recipe | None:
+        """A recipe from the text chunks of a picture that the host does not understand. The first answer wins."""
+
+    @hookspec
+    def resolve_model(self, ref: str) -> Any:
+        """A ``ResolvedModel`` for a reference that the catalog does not know. The first answer wins."""
+
+
+__all__ = [
+    "API_VERSION", "Application", "Artifact", "ArtifactRecord", "Cancelled", "CommandSpec", "Component", "ComponentKey", "Context",
+    "ExecutorSpec", "Hooks", "ImageContext", "Job", "JobFailed", "LifelikeError", "ModelError", "ModelKind", "ModelUse", "Models",
+    "NotFound", "Parameter", "ParameterError", "Params", "Pipeline", "PipelineSpec", "Recipe", "ResolvedModel", "SettingsSpec", "TabContext",
+    "TabSpec", "TunnelSpec", "Work", "audio", "boolean", "choice", "colour", "describe", "dynamic_choice", "file", "folder", "hookimpl",
+    "hookspec", "image", "images", "integer", "model", "number", "prompt", "seed", "size", "text", "validate",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Plain data and rules, below everything: no gradio, no torch, no database."""

@@ -1,0 +1,123 @@
+"""The host's settings: defaults, then settings.json of the data folder, then LIFELIKE_* variables, then the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import SetupError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's folder: launch.py, models/, extensions/."""
+
+_PREFIX = "LIFELIKE_"
+
+
+class Settings(BaseModel):
+    """Everything the host can be told. Immutable: a change is a new object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = ROOT / "outputs"
+    """Images, jobs, index, uploads, logs: all that must be kept between versions."""
+    models_dirs: tuple[Path, ...] = (ROOT / "models",)
+    extensions_dirs: tuple[Path, ...] = (ROOT / "extensions",)
+    host: str = "127.0.0.1"
+    port: int = Field(default=7860, ge=0, le=65535)
+    image_format: Literal["png", "jpeg", "webp"] = "png"
+    image_quality: int = Field(default=95, ge=1, le=100)
+    """Of JPEG and WebP."""
+    preview_interval_s: float = Field(default=0.25, ge=0.0)
+    cancel_grace_s: float = Field(default=20.0, ge=0.0)
+    """A job that has not ended this long after it was cancelled loses its worker."""
+    cache_bytes: int = Field(default=0, ge=0)
+    """Most bytes of models kept in memory; 0: half of the device's memory."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps, xpu."""
+    deterministic: bool = False
+    """Only algorithms that repeat exactly, and one image at a time, on any device."""
+    offline: bool = False
+    """Never reach a hub, whatever is asked."""
+    max_upload_bytes: int = 64 * 2**20
+    max_image_pixels: int = 64_000_000
+    locale: Literal["auto", "en", "zh-CN"] = "auto"
+    disabled_extensions: tuple[str, ...] = ()
+    safe_mode: bool = False
+    strict_extensions: bool = False
+    extensions: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of extensions, by id."""
+
+    @property
+    def library_dir(self) -> Path:
+        return self.data_dir / "images"
+
+    @property
+    def uploads_dir(self) -> Path:
+        return self.data_dir / "uploads"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def queue_path(self) -> Path:
+        return self.data_dir / "queue.sqlite3"
+
+    @property
+    def index_path(self) -> Path:
+        return self.data_dir / "library.sqlite3"
+
+    @property
+    def settings_path(self) -> Path:
+        return self.data_dir / "settings.json"
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from every source; ``overrides`` (the command line) win and None in them means not given. Raises SetupError."""
+    environ = os.environ if environ is None else environ
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    said: dict[str, Any] = {
+        name: value for name in Settings.model_fields if (value := environ.get(_PREFIX + name.upper())) is not None
+    }
+    for name in ("models_dirs", "extensions_dirs", "disabled_extensions"):
+        if name in said:
+            said[name] = [part for part in str(said[name]).split(os.pathsep) if part]
+    data_dir = Path(given.get("data_dir") or said.get("data_dir") or Settings.model_fields["data_dir"].default)
+    merged = {**read_stored(data_dir / "settings.json"), **said, **given}
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        item = error.errors()[0]
+        where = ".".join(str(part) for part in item["loc"])
+        raise SetupError(
+            f"setting {where!r} is wrong: {item['msg']} (got {item.get('input')!r}).",
+            hint=f"Mend it on the command line, in the variable {_PREFIX}{where.upper()} or in {data_dir / 'settings.json'}.",
+        ) from None
+    return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
+
+
+def read_stored(path: Path) -> dict[str, Any]:
+    """What ``write_stored`` wrote; nothing where there is no file. Raises SetupError on a file that is not a JSON object."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(f"cannot read the settings in {path}: {error}.", hint="Mend or delete that file.") from error
+    if not isinstance(stored, dict):
+        raise SetupError(f"the settings in {path} are a {type(stored).__name__}, expected an object.", hint="Mend or delete it.")
+    return stored
+
+
+def write_stored(path: Path, changes: Mapping[str, Any]) -> None:
+    """Merge ``changes`` into the stored settings, all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    merged = {**read_stored(path), **changes}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(merged, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,178 @@
+"""What extensions declare: pipelines, tabs, model kinds, settings. Plain data that the web process can hold without their heavy parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .parameters import Params
+
+ArtifactKind = Literal["image", "video", "audio", "table", "plot", "file", "scalar"]
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """One thing the application can do. ``id`` is ``extension.name``.
+
+    ``run`` is ``"package.module:Class"``, imported in the worker alone. The class is made with no arguments for each job and has
+    ``run(params, context)``, which returns or yields ``Artifact`` values (see ``webui.api.Pipeline``).
+    """
+
+    id: str
+    title: str
+    params: type[Params]
+    run: str
+    tab: str = ""
+    """Id of the tab whose page shows its form; empty: reached by HTTP and command line only."""
+    description: str = ""
+    outputs: ArtifactKind = "image"
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Parameter sets to offer someone who has not begun: ``{"title": ..., "prompt": ...}``."""
+    timeout_s: float | None = None
+    """The longest a run may take; None: as long as it reports anything."""
+    resumable: bool = True
+    """Whether an interrupted run goes on from its first missing artifact (``context.pending``)."""
+
+    @property
+    def extension(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.id.partition(".")[2]
+
+
+@dataclass(frozen=True)
+class TabSpec:
+    """A tab of the page. Without ``build`` it shows the forms of its pipelines, made from their declarations."""
+
+    id: str
+    title: str
+    order: int = 100
+    """Tabs stand in ascending order; the built-in ones use multiples of 10."""
+    build: str = ""
+    """``"package.tab:build"``, a function of one argument (``webui.api.TabContext``) that is called inside a Blocks of its own."""
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """A kind of model file. ``recognise`` reads headers only and answers None for what is not of this kind."""
+
+    id: str
+    title: str
+    folders: tuple[str, ...] = ()
+    """Folders below models/ where such files are looked for, such as ``checkpoints``."""
+    recognise: Callable[[Path], Mapping[str, Any] | None] | None = None
+
+
+@dataclass(frozen=True)
+class SettingsSpec:
+    """The settings of one extension, declared like parameters."""
+
+    id: str
+    title: str
+    params: type[Params]
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A word of the command line. ``run`` is ``"package.module:function"`` of (arguments, CommandContext) -> exit status."""
+
+    name: str
+    summary: str
+    run: str
+
+
+@dataclass(frozen=True)
+class ExecutorSpec:
+    """Another way to carry jobs to workers; ``make`` is ``"package.module:Class"`` with the interface of ``webui.queue.executors.Executor``."""
+
+    id: str
+    title: str
+    make: str
+
+
+@dataclass(frozen=True)
+class TunnelSpec:
+    """A way to a public address; ``open`` is ``"package.module:function"`` of (local port) -> object with ``url`` and ``close()``."""
+
+    id: str
+    title: str
+    open: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Something a pipeline made. ``index`` is its place in the job and with the job's id its identity: made again, it replaces itself.
+
+    ``data`` by kind: image, a PIL image; video, audio and file, a Path to a finished file; table, a list of flat dicts; plot and scalar, JSON.
+    """
+
+    kind: ArtifactKind
+    data: Any
+    index: int = 0
+    seed: int | None = None
+    title: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of this one that differ from the job's, for its recipe."""
+    infotext: Mapping[str, Any] = field(default_factory=dict)
+    """Further ``Key: value`` pairs for the ``parameters`` text that other programs read."""
+
+
+@dataclass(frozen=True)
+class ComponentKey:
+    """Identity of one set of weights in memory; two keys that differ in anything never share an entry."""
+
+    path: str
+    """Real path of the file or folder."""
+    size_bytes: int
+    mtime_ns: int
+    component: str
+    dtype: str
+    quantization: str = ""
+    config: str = ""
+    """Hash of whatever else shapes the component."""
+
+    @staticmethod
+    def of(path: Path, component: str, dtype: str, *, quantization: str = "", config: str = "") -> ComponentKey:
+        """The key of ``component`` in ``path``. Raises FileNotFoundError."""
+        real = path.resolve(strict=True)
+        files = [real] if real.is_file() else sorted(item for item in real.rglob("*") if item.is_file())
+        stats = [item.stat() for item in files]
+        return ComponentKey(
+            path=str(real),
+            size_bytes=sum(item.st_size for item in stats),
+            mtime_ns=max((item.st_mtime_ns for item in stats), default=0),
+            component=component,
+            dtype=dtype,
+            quantization=quantization,
+            config=config,
+        )
+
+
+@dataclass(frozen=True)
+class Component:
+    """A request for one set of weights: its identity, and how to load it when it is not in memory."""
+
+    key: ComponentKey
+    load: Callable[[], Any]
+    """Called at most once at a time in the whole process, on the CPU; returns the module (or tokenizer, or other object)."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a lease will be used for, from which the memory that the computation needs is estimated."""
+
+    operation: Literal["denoise", "encode", "decode", "text", "other"] = "other"
+    architecture: str = ""
+    width: int = 0
+    height: int = 0
+    batch: int = 1
+
+
+def same_name(specs: Sequence[PipelineSpec], name: str) -> tuple[PipelineSpec, ...]:
+    """The pipelines that ``name`` may mean: the one whose id it is, else all whose last part it is."""
+    exact = tuple(spec for spec in specs if spec.id == name)
+    return exact or tuple(spec for spec in specs if spec.name == name)

@@ -1,0 +1,1 @@
+"""The worker side, the only room of the host where torch lives."""

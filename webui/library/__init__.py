@@ -1,0 +1,1 @@
+"""What was made: files, their metadata, and an index that can be rebuilt from them."""

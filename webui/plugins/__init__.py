@@ -1,0 +1,1 @@
+"""Extensions: manifests, and the host that loads them in isolation."""

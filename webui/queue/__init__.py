@@ -1,0 +1,1 @@
+"""Durable jobs: the store, the dispatcher, and the executors that carry jobs to workers."""

@@ -1,0 +1,1 @@
+"""The page and the HTTP interface; the only room of the host where gradio lives."""
