@@ -13,19 +13,49 @@ import pluggy
 from .core.errors import Cancelled, JobFailed, LifelikeError, ModelError, NotFound, ParameterError
 from .core.jobs import ArtifactRecord, Job
 from .core.parameters import (
-    Parameter, Params, audio, boolean, choice, colour, describe, dynamic_choice, file, folder, image, images, integer, model, number,
-    prompt, seed, size, text, validate,
-)  # fmt: skip
+    Parameter,
+    Params,
+    audio,
+    boolean,
+    choice,
+    colour,
+    describe,
+    dynamic_choice,
+    file,
+    folder,
+    image,
+    images,
+    integer,
+    model,
+    number,
+    prompt,
+    seed,
+    size,
+    text,
+    validate,
+)
 from .core.recipes import ModelUse, Recipe
 from .core.specs import (
-    Artifact, CommandSpec, Component, ComponentKey, ExecutorSpec, ModelKind, PipelineSpec, SettingsSpec, TabSpec, TunnelSpec, Work,
-)  # fmt: skip
+    Artifact,
+    CommandSpec,
+    Component,
+    ComponentKey,
+    ExecutorSpec,
+    ModelKind,
+    PipelineSpec,
+    SettingsSpec,
+    TabSpec,
+    TunnelSpec,
+    Work,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 API_VERSION = "1.0"
-"""Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the major."""
+"""Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
+major.
+"""
 
 hookspec = pluggy.HookspecMarker("webui")
 hookimpl = pluggy.HookimplMarker("webui")
@@ -39,7 +69,8 @@ class Models(Protocol):
     ) -> AbstractContextManager[dict[str, Any]]:
         """The named components on the device, for the time of the ``with`` block: all or none.
 
-        ``exclusive`` for whoever changes adapters, processors or hooks. What is in memory is not loaded again. Raises what a
+        ``exclusive`` for whoever changes adapters, processors or hooks. What is in memory is not loaded again. Raises
+        what a
         component's ``load`` raises, and ModelError when they cannot fit.
         """
 
@@ -104,22 +135,30 @@ class Context(Protocol):
     def log(self) -> logging.Logger: ...
     @property
     def work_dir(self) -> Path:
-        """A folder of this job that outlives a crash of the worker: checkpoints of a long run. Removed when the job is done."""
+        """A folder of this job that outlives a crash of the worker: checkpoints of a long run. Removed when the job is
+        done.
+        """
 
     def pending(self, total: int) -> list[int]:
-        """Indices in 0..total-1 whose artifacts are not on disk yet; call it first. It sets the number of images progress counts to."""
+        """Indices in 0..total-1 whose artifacts are not on disk yet; call it first. It sets the number of images
+        progress counts to.
+        """
 
     def generator(self, seed: int) -> Any:
         """A torch.Generator on the CPU, so that one seed gives the same noise on every machine."""
 
     def progress(self, step: int, steps: int, message: str = "") -> None:
-        """Tell how far the present image or stage is. Raises Cancelled when the job was cancelled: call it at each step."""
+        """Tell how far the present image or stage is. Raises Cancelled when the job was cancelled: call it at each
+        step.
+        """
 
     def preview(self, make: Image | Callable[[], Image], index: int = 0) -> None:
         """Show a picture in the making. A function is called only when a preview is due (four times a second at most)."""
 
     def open_image(self, ref: str) -> Image:
-        """The picture behind a file parameter: RGB or RGBA, upright, within the limits of size. Raises ParameterError, NotFound."""
+        """The picture behind a file parameter: RGB or RGBA, upright, within the limits of size. Raises ParameterError,
+        NotFound.
+        """
 
     def open_file(self, ref: str) -> Path:
         """The file behind a file parameter; to be read only. Raises NotFound."""
@@ -229,11 +268,15 @@ class Hooks:
 
     @hookspec
     def prepare_job(self, job: Job) -> Job | None:
-        """In the worker, before the run: another job to run in its place, or None. An error fails the job and names the extension."""
+        """In the worker, before the run: another job to run in its place, or None. An error fails the job and names the
+        extension.
+        """
 
     @hookspec
     def process_image(self, image: Any, context: ImageContext) -> Any:
-        """In the worker, before an image is saved: another PIL image, or None. An error keeps the image and adds a warning."""
+        """In the worker, before an image is saved: another PIL image, or None. An error keeps the image and adds a
+        warning.
+        """
 
     @hookspec
     def artifact_saved(self, record: ArtifactRecord) -> None:
@@ -253,9 +296,56 @@ class Hooks:
 
 
 __all__ = [
-    "API_VERSION", "Application", "Artifact", "ArtifactRecord", "Cancelled", "CommandSpec", "Component", "ComponentKey", "Context",
-    "ExecutorSpec", "Hooks", "ImageContext", "Job", "JobFailed", "LifelikeError", "ModelError", "ModelKind", "ModelUse", "Models",
-    "NotFound", "Parameter", "ParameterError", "Params", "Pipeline", "PipelineSpec", "Recipe", "ResolvedModel", "SettingsSpec", "TabContext",
-    "TabSpec", "TunnelSpec", "Work", "audio", "boolean", "choice", "colour", "describe", "dynamic_choice", "file", "folder", "hookimpl",
-    "hookspec", "image", "images", "integer", "model", "number", "prompt", "seed", "size", "text", "validate",
-]  # fmt: skip
+    "API_VERSION",
+    "Application",
+    "Artifact",
+    "ArtifactRecord",
+    "Cancelled",
+    "CommandSpec",
+    "Component",
+    "ComponentKey",
+    "Context",
+    "ExecutorSpec",
+    "Hooks",
+    "ImageContext",
+    "Job",
+    "JobFailed",
+    "LifelikeError",
+    "ModelError",
+    "ModelKind",
+    "ModelUse",
+    "Models",
+    "NotFound",
+    "Parameter",
+    "ParameterError",
+    "Params",
+    "Pipeline",
+    "PipelineSpec",
+    "Recipe",
+    "ResolvedModel",
+    "SettingsSpec",
+    "TabContext",
+    "TabSpec",
+    "TunnelSpec",
+    "Work",
+    "audio",
+    "boolean",
+    "choice",
+    "colour",
+    "describe",
+    "dynamic_choice",
+    "file",
+    "folder",
+    "hookimpl",
+    "hookspec",
+    "image",
+    "images",
+    "integer",
+    "model",
+    "number",
+    "prompt",
+    "seed",
+    "size",
+    "text",
+    "validate",
+]

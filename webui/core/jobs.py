@@ -182,7 +182,17 @@ class WorkerStatus(_Data):
     device: DeviceStatus
 
 
-JobEvent = JobQueued | JobStarted | JobProgress | JobPreview | JobArtifact | JobWarning | JobDone | JobFailedEvent | JobCancelled
+JobEvent = (
+    JobQueued
+    | JobStarted
+    | JobProgress
+    | JobPreview
+    | JobArtifact
+    | JobWarning
+    | JobDone
+    | JobFailedEvent
+    | JobCancelled
+)
 """Everything that can be told of one job."""
 
 Event = Annotated[JobEvent | WorkerReady | WorkerStatus, Field(discriminator="type")]
@@ -209,5 +219,7 @@ class ShutdownCommand(_Data):
     type: Literal["shutdown"] = "shutdown"
 
 
-COMMAND: TypeAdapter[Any] = TypeAdapter(Annotated[RunCommand | CancelCommand | ShutdownCommand, Field(discriminator="type")])
+COMMAND: TypeAdapter[Any] = TypeAdapter(
+    Annotated[RunCommand | CancelCommand | ShutdownCommand, Field(discriminator="type")]
+)
 """Reads and writes what a worker is told, one JSON line each."""

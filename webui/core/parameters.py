@@ -1,7 +1,10 @@
-"""A pipeline's parameters, declared once: the form, the HTTP schema, the command line, presets and recipes come from here.
+"""A pipeline's parameters, declared once: the form, the HTTP schema, the command line, presets and recipes come from
+here.
 
-A pipeline declares a subclass of ``Params`` whose fields are made by the functions below (``prompt``, ``integer``, ``seed`` ...). Each is a
-pydantic field with a ``widget`` entry in its JSON Schema, which says how a person edits it; ``describe`` reads them back as ``Parameter``
+A pipeline declares a subclass of ``Params`` whose fields are made by the functions below (``prompt``, ``integer``,
+``seed`` ...). Each is a
+pydantic field with a ``widget`` entry in its JSON Schema, which says how a person edits it; ``describe`` reads them
+back as ``Parameter``
 rows. Nothing else in the application knows a pipeline's fields.
 """
 
@@ -18,9 +21,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .errors import FieldError, ParameterError
 
 WidgetKind = Literal[
-    "text", "prompt", "integer", "number", "choice", "dynamic_choice", "seed", "size", "boolean",
-    "image", "image_mask", "images", "colour", "audio", "file", "folder", "model",
-]  # fmt: skip
+    "text",
+    "prompt",
+    "integer",
+    "number",
+    "choice",
+    "dynamic_choice",
+    "seed",
+    "size",
+    "boolean",
+    "image",
+    "image_mask",
+    "images",
+    "colour",
+    "audio",
+    "file",
+    "folder",
+    "model",
+]
 
 FILE_KINDS: frozenset[str] = frozenset({"image", "image_mask", "images", "audio", "file"})
 """Widgets whose value is a reference to bytes (``upload:...`` or ``artifact:...``), or a list of them."""
@@ -81,47 +99,134 @@ def _declare(
 ) -> Any:
     said = {key: value for key, value in widget.items() if value not in (None, "", (), [])}
     body = {"kind": kind, "group": group, "advanced": advanced, **said}
-    return Field(default, title=label, description=help or None, json_schema_extra={"widget": body}, **(constraints or {}))
+    return Field(
+        default, title=label, description=help or None, json_schema_extra={"widget": body}, **(constraints or {})
+    )
 
 
-def text(default: str = "", *, label: str, help: str = "", group: str = "", advanced: bool = False,
-         max_length: int = 10_000, placeholder: str = "") -> Any:  # fmt: skip
+def text(
+    default: str = "",
+    *,
+    label: str,
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+    max_length: int = 10_000,
+    placeholder: str = "",
+) -> Any:
     """One line of text."""
-    return _declare(default, "text", label, help=help, group=group, advanced=advanced,
-                    constraints={"max_length": max_length}, placeholder=placeholder)  # fmt: skip
+    return _declare(
+        default,
+        "text",
+        label,
+        help=help,
+        group=group,
+        advanced=advanced,
+        constraints={"max_length": max_length},
+        placeholder=placeholder,
+    )
 
 
-def prompt(default: str = "", *, label: str, help: str = "", group: str = "", advanced: bool = False, rows: int = 3,
-           placeholder: str = "", tokens: bool = True, max_length: int = 20_000) -> Any:  # fmt: skip
+def prompt(
+    default: str = "",
+    *,
+    label: str,
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+    rows: int = 3,
+    placeholder: str = "",
+    tokens: bool = True,
+    max_length: int = 20_000,
+) -> Any:
     """Several lines of text, with a count of the chosen model's tokens where ``tokens``."""
-    return _declare(default, "prompt", label, help=help, group=group, advanced=advanced,
-                    constraints={"max_length": max_length}, rows=rows, placeholder=placeholder, tokens=tokens)  # fmt: skip
+    return _declare(
+        default,
+        "prompt",
+        label,
+        help=help,
+        group=group,
+        advanced=advanced,
+        constraints={"max_length": max_length},
+        rows=rows,
+        placeholder=placeholder,
+        tokens=tokens,
+    )
 
 
-def integer(default: int | None, *, minimum: int, maximum: int, step: int = 1, label: str, help: str = "", group: str = "",
-            advanced: bool = False, auto: int | None = None) -> Any:  # fmt: skip
+def integer(
+    default: int | None,
+    *,
+    minimum: int,
+    maximum: int,
+    step: int = 1,
+    label: str,
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+    auto: int | None = None,
+) -> Any:
     """A whole number: slider and number box. ``auto``: None is allowed and means the model's own, else this."""
-    return _declare(default, "integer", label, help=help, group=group, advanced=advanced,
-                    constraints={"ge": minimum, "le": maximum}, step=step, auto=auto)  # fmt: skip
+    return _declare(
+        default,
+        "integer",
+        label,
+        help=help,
+        group=group,
+        advanced=advanced,
+        constraints={"ge": minimum, "le": maximum},
+        step=step,
+        auto=auto,
+    )
 
 
-def number(default: float | None, *, minimum: float, maximum: float, step: float = 0.01, label: str, help: str = "",
-           group: str = "", advanced: bool = False, auto: float | None = None) -> Any:  # fmt: skip
+def number(
+    default: float | None,
+    *,
+    minimum: float,
+    maximum: float,
+    step: float = 0.01,
+    label: str,
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+    auto: float | None = None,
+) -> Any:
     """A real number: slider and number box. ``auto``: None is allowed and means the model's own, else this."""
-    return _declare(default, "number", label, help=help, group=group, advanced=advanced,
-                    constraints={"ge": minimum, "le": maximum}, step=step, auto=auto)  # fmt: skip
+    return _declare(
+        default,
+        "number",
+        label,
+        help=help,
+        group=group,
+        advanced=advanced,
+        constraints={"ge": minimum, "le": maximum},
+        step=step,
+        auto=auto,
+    )
 
 
-def choice(default: str, options: Sequence[str] | Mapping[str, str], *, label: str, help: str = "", group: str = "",
-           advanced: bool = False) -> Any:  # fmt: skip
-    """One of a fixed list: values, or value -> label. Declare the field as ``str``; the list is enforced by ``validate``."""
+def choice(
+    default: str,
+    options: Sequence[str] | Mapping[str, str],
+    *,
+    label: str,
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+) -> Any:
+    """One of a fixed list: values, or value -> label. Declare the field as ``str``; the list is enforced by
+    ``validate``.
+    """
     pairs = list(options.items()) if isinstance(options, Mapping) else [(value, value) for value in options]
     body = {"kind": "choice", "group": group, "advanced": advanced, "options": [list(pair) for pair in pairs]}
     schema: dict[str, Any] = {"widget": body, "enum": [value for value, _ in pairs]}
     return Field(default, title=label, description=help or None, json_schema_extra=schema)
 
 
-def dynamic_choice(default: str, source: str, *, label: str, help: str = "", group: str = "", advanced: bool = False) -> Any:
+def dynamic_choice(
+    default: str, source: str, *, label: str, help: str = "", group: str = "", advanced: bool = False
+) -> Any:
     """One of a list known only at run time, named by ``source``; not enforced at the edge, the pipeline checks it."""
     return _declare(default, "dynamic_choice", label, help=help, group=group, advanced=advanced, source=source)
 
@@ -131,11 +236,32 @@ def seed(default: int = -1, *, label: str = "Seed", help: str = "-1 draws one at
     return _declare(default, "seed", label, help=help, group=group, constraints={"ge": -1, "le": 2**63 - 1})
 
 
-def size(default: int | None = None, *, label: str, minimum: int = 64, maximum: int = 4096, step: int = 8, auto: int | None = 512,
-         help: str = "", group: str = "", presets: Sequence[str] = ()) -> Any:  # fmt: skip
-    """A width or a height in pixels. Fields named ``width`` and ``height`` share one widget with presets and an aspect lock."""
-    return _declare(default, "size", label, help=help, group=group, constraints={"ge": minimum, "le": maximum, "multiple_of": step},
-                    step=step, auto=auto, presets=list(presets))  # fmt: skip
+def size(
+    default: int | None = None,
+    *,
+    label: str,
+    minimum: int = 64,
+    maximum: int = 4096,
+    step: int = 8,
+    auto: int | None = 512,
+    help: str = "",
+    group: str = "",
+    presets: Sequence[str] = (),
+) -> Any:
+    """A width or a height in pixels. Fields named ``width`` and ``height`` share one widget with presets and an aspect
+    lock.
+    """
+    return _declare(
+        default,
+        "size",
+        label,
+        help=help,
+        group=group,
+        constraints={"ge": minimum, "le": maximum, "multiple_of": step},
+        step=step,
+        auto=auto,
+        presets=list(presets),
+    )
 
 
 def boolean(default: bool, *, label: str, help: str = "", group: str = "", advanced: bool = False) -> Any:
@@ -143,9 +269,15 @@ def boolean(default: bool, *, label: str, help: str = "", group: str = "", advan
     return _declare(default, "boolean", label, help=help, group=group, advanced=advanced)
 
 
-def image(default: str | None = None, *, label: str, help: str = "", group: str = "", advanced: bool = False, mask: str = "") -> Any:
-    """A reference to one picture. ``mask`` names the field that receives what is painted over it (widget ``image_mask``)."""
-    return _declare(default, "image_mask" if mask else "image", label, help=help, group=group, advanced=advanced, mask=mask)
+def image(
+    default: str | None = None, *, label: str, help: str = "", group: str = "", advanced: bool = False, mask: str = ""
+) -> Any:
+    """A reference to one picture. ``mask`` names the field that receives what is painted over it (widget
+    ``image_mask``).
+    """
+    return _declare(
+        default, "image_mask" if mask else "image", label, help=help, group=group, advanced=advanced, mask=mask
+    )
 
 
 def images(*, label: str, help: str = "", group: str = "", advanced: bool = False, maximum: int = 64) -> Any:
@@ -155,8 +287,15 @@ def images(*, label: str, help: str = "", group: str = "", advanced: bool = Fals
 
 def colour(default: str = "#808080", *, label: str, help: str = "", group: str = "", advanced: bool = False) -> Any:
     """A colour as ``#rrggbb``."""
-    return _declare(default, "colour", label, help=help, group=group, advanced=advanced,
-                    constraints={"pattern": r"^#[0-9a-fA-F]{6}$"})  # fmt: skip
+    return _declare(
+        default,
+        "colour",
+        label,
+        help=help,
+        group=group,
+        advanced=advanced,
+        constraints={"pattern": r"^#[0-9a-fA-F]{6}$"},
+    )
 
 
 def audio(default: str | None = None, *, label: str, help: str = "", group: str = "", advanced: bool = False) -> Any:
@@ -164,8 +303,15 @@ def audio(default: str | None = None, *, label: str, help: str = "", group: str 
     return _declare(default, "audio", label, help=help, group=group, advanced=advanced)
 
 
-def file(default: str | None = None, *, label: str, help: str = "", group: str = "", advanced: bool = False,
-         accept: Sequence[str] = ()) -> Any:  # fmt: skip
+def file(
+    default: str | None = None,
+    *,
+    label: str,
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+    accept: Sequence[str] = (),
+) -> Any:
     """A reference to a file; ``accept`` lists endings such as ``.zip``."""
     return _declare(default, "file", label, help=help, group=group, advanced=advanced, accept=list(accept))
 
@@ -175,8 +321,15 @@ def folder(default: str = "", *, label: str, help: str = "", group: str = "", ad
     return _declare(default, "folder", label, help=help, group=group, advanced=advanced)
 
 
-def model(default: str = "", *, kind: str = "text_to_image", label: str = "Model", help: str = "", group: str = "",
-          advanced: bool = False) -> Any:  # fmt: skip
+def model(
+    default: str = "",
+    *,
+    kind: str = "text_to_image",
+    label: str = "Model",
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+) -> Any:
     """A reference to a model of the catalog, or a path or hub id; empty is the first of its kind."""
     return _declare(default, "model", label, help=help, group=group, advanced=advanced, source=kind)
 
@@ -194,14 +347,17 @@ def describe(model: type[Params]) -> tuple[Parameter, ...]:
     """The parameters that ``model`` declares, in its order. Raises TypeError for a field made without a widget."""
     schema = model.model_json_schema()
     required = set(schema.get("required", ()))
-    return tuple(_describe_one(model, name, body, name in required) for name, body in schema.get("properties", {}).items())
+    return tuple(
+        _describe_one(model, name, body, name in required) for name, body in schema.get("properties", {}).items()
+    )
 
 
 def _describe_one(model: type[Params], name: str, body: Mapping[str, Any], required: bool) -> Parameter:
     widget = dict(body.get("widget") or {})
     if not widget:
         raise TypeError(
-            f"parameter {name!r} of {model.__name__} has no widget: expected a field made by webui.api (integer, prompt, ...)"
+            f"parameter {name!r} of {model.__name__} has no widget: "
+            "expected a field made by webui.api (integer, prompt, ...)"
         )
     options = tuple((str(value), str(label)) for value, label in widget.pop("options", ()))
     return Parameter(
@@ -235,7 +391,11 @@ def validate(model: type[P], raw: Mapping[str, Any]) -> P:
     except ValidationError as error:
         raise ParameterError([_field_error(model, item) for item in error.errors()]) from None
     wrong = [
-        FieldError(row.name, "expected one of " + ", ".join(value for value, _ in row.options), _shown(getattr(params, row.name)))
+        FieldError(
+            row.name,
+            "expected one of " + ", ".join(value for value, _ in row.options),
+            _shown(getattr(params, row.name)),
+        )
         for row in describe(model)
         if row.options and getattr(params, row.name) not in {value for value, _ in row.options}
     ]
@@ -263,8 +423,10 @@ def freeze(
 ) -> dict[str, Any]:
     """The parameters a job runs with: validated, and with nothing left to chance or to a default that may change.
 
-    A seed of -1 becomes one drawn at random. ``choose_model(parameter, ref)`` returns the reference that ``ref`` stands for (empty: the default)
-    and the values it recommends, which replace None in parameters that have an automatic value. ``intern(parameter, value)`` stores the bytes of
+    A seed of -1 becomes one drawn at random. ``choose_model(parameter, ref)`` returns the reference that ``ref``
+    stands for (empty: the default)
+    and the values it recommends, which replace None in parameters that have an automatic value. ``intern(parameter,
+    value)`` stores the bytes of
     a file parameter and returns its lasting reference. The answer is JSON-ready. Raises ParameterError.
     """
     params = validate(model, raw)

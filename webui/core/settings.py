@@ -1,4 +1,6 @@
-"""The host's settings: defaults, then settings.json of the data folder, then LIFELIKE_* variables, then the command line."""
+"""The host's settings: defaults, then settings.json of the data folder, then LIFELIKE_* variables, then the command
+line.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ class Settings(BaseModel):
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from every source; ``overrides`` (the command line) win and None in them means not given. Raises SetupError."""
+    """Settings from every source; ``overrides`` (the command line) win and None in them means not given. Raises
+    SetupError.
+    """
     environ = os.environ if environ is None else environ
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     said: dict[str, Any] = {
@@ -96,13 +100,15 @@ def load_settings(overrides: Mapping[str, Any] | None = None, environ: Mapping[s
         where = ".".join(str(part) for part in item["loc"])
         raise SetupError(
             f"setting {where!r} is wrong: {item['msg']} (got {item.get('input')!r}).",
-            hint=f"Mend it on the command line, in the variable {_PREFIX}{where.upper()} or in {data_dir / 'settings.json'}.",
+            hint=f"Mend it on the command line, in {_PREFIX}{where.upper()} or in {data_dir / 'settings.json'}.",
         ) from None
     return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
 
 
 def read_stored(path: Path) -> dict[str, Any]:
-    """What ``write_stored`` wrote; nothing where there is no file. Raises SetupError on a file that is not a JSON object."""
+    """What ``write_stored`` wrote; nothing where there is no file. Raises SetupError on a file that is not a JSON
+    object.
+    """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -110,7 +116,9 @@ def read_stored(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise SetupError(f"cannot read the settings in {path}: {error}.", hint="Mend or delete that file.") from error
     if not isinstance(stored, dict):
-        raise SetupError(f"the settings in {path} are a {type(stored).__name__}, expected an object.", hint="Mend or delete it.")
+        raise SetupError(
+            f"the settings in {path} are a {type(stored).__name__}, expected an object.", hint="Mend or delete it."
+        )
     return stored
 
 

@@ -1,4 +1,6 @@
-"""What extensions declare: pipelines, tabs, model kinds, settings. Plain data that the web process can hold without their heavy parts."""
+"""What extensions declare: pipelines, tabs, model kinds, settings. Plain data that the web process can hold without
+their heavy parts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ ArtifactKind = Literal["image", "video", "audio", "table", "plot", "file", "scal
 class PipelineSpec:
     """One thing the application can do. ``id`` is ``extension.name``.
 
-    ``run`` is ``"package.module:Class"``, imported in the worker alone. The class is made with no arguments for each job and has
+    ``run`` is ``"package.module:Class"``, imported in the worker alone. The class is made with no arguments for each
+    job and has
     ``run(params, context)``, which returns or yields ``Artifact`` values (see ``webui.api.Pipeline``).
     """
 
@@ -53,7 +56,9 @@ class TabSpec:
     order: int = 100
     """Tabs stand in ascending order; the built-in ones use multiples of 10."""
     build: str = ""
-    """``"package.tab:build"``, a function of one argument (``webui.api.TabContext``) that is called inside a Blocks of its own."""
+    """``"package.tab:build"``, a function of one argument (``webui.api.TabContext``) that is called inside a Blocks of
+    its own.
+    """
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ class SettingsSpec:
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A word of the command line. ``run`` is ``"package.module:function"`` of (arguments, CommandContext) -> exit status."""
+    """A word of the command line. ``run`` is ``"package.module:function"`` of (arguments, CommandContext) -> exit
+    status.
+    """
 
     name: str
     summary: str
@@ -87,7 +94,9 @@ class CommandSpec:
 
 @dataclass(frozen=True)
 class ExecutorSpec:
-    """Another way to carry jobs to workers; ``make`` is ``"package.module:Class"`` with the interface of ``webui.queue.executors.Executor``."""
+    """Another way to carry jobs to workers; ``make`` is ``"package.module:Class"`` with the interface of
+    ``webui.queue.executors.Executor``.
+    """
 
     id: str
     title: str
@@ -96,7 +105,9 @@ class ExecutorSpec:
 
 @dataclass(frozen=True)
 class TunnelSpec:
-    """A way to a public address; ``open`` is ``"package.module:function"`` of (local port) -> object with ``url`` and ``close()``."""
+    """A way to a public address; ``open`` is ``"package.module:function"`` of (local port) -> object with ``url`` and
+    ``close()``.
+    """
 
     id: str
     title: str
@@ -105,9 +116,11 @@ class TunnelSpec:
 
 @dataclass(frozen=True)
 class Artifact:
-    """Something a pipeline made. ``index`` is its place in the job and with the job's id its identity: made again, it replaces itself.
+    """Something a pipeline made. ``index`` is its place in the job and with the job's id its identity: made again, it
+    replaces itself.
 
-    ``data`` by kind: image, a PIL image; video, audio and file, a Path to a finished file; table, a list of flat dicts; plot and scalar, JSON.
+    ``data`` by kind: image, a PIL image; video, audio and file, a Path to a finished file; table, a list of flat
+    dicts; plot and scalar, JSON.
     """
 
     kind: ArtifactKind
@@ -158,7 +171,9 @@ class Component:
 
     key: ComponentKey
     load: Callable[[], Any]
-    """Called at most once at a time in the whole process, on the CPU; returns the module (or tokenizer, or other object)."""
+    """Called at most once at a time in the whole process, on the CPU; returns the module (or tokenizer, or other
+    object).
+    """
 
 
 @dataclass(frozen=True)
