@@ -359,7 +359,10 @@ class ExtensionHost:
                 answers[hook] = list(result.value or ())
             except TypeError:
                 raise _Stopped(
-                    "blocked", "declare", f"{hook} gave a {type(result.value).__name__}, expected a list"
+                    "blocked",
+                    "declare",
+                    f"{hook} gave a {type(result.value).__name__}, expected a list",
+                    "Return a list, or yield.",
                 ) from None
         return answers
 
