@@ -153,7 +153,7 @@ class Context(Protocol):
         """
 
     def preview(self, make: Image | Callable[[], Image], index: int = 0) -> None:
-        """Show a picture in the making. A function is called only when a preview is due (four times a second at most)."""
+        """Show a picture in the making. A function is called only when one is due, four times a second at most."""
 
     def open_image(self, ref: str) -> Image:
         """The picture behind a file parameter: RGB or RGBA, upright, within the limits of size. Raises ParameterError,

@@ -1,4 +1,4 @@
-"""The recipe of a picture: what is needed to make it again. It holds nothing that differs between two runs of one job."""
+"""The recipe of a picture: what is needed to make it again, and nothing that differs between two runs of one job."""
 
 from __future__ import annotations
 

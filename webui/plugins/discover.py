@@ -1,4 +1,4 @@
-"""Finds extensions: folders that hold one, and installed packages that declare the entry point. Imports none of them."""
+"""Finds extensions: folders that hold one, and installed packages with the entry point. Imports none of them."""
 
 from __future__ import annotations
 

@@ -178,7 +178,10 @@ class ExtensionHost:
         raise NotFound(f"extension {extension!r} does not implement {hook}")
 
     def load_object(self, extension: str, target: str) -> Any:
-        """The object at ``"package.module:name"``; a leading dot is the extension's own package. Raises ExtensionError."""
+        """The object at ``"package.module:name"``; a leading dot is the extension's own package.
+
+        Raises ExtensionError.
+        """
         module_name, _, name = target.partition(":")
         if module_name.startswith("."):
             module_name = self._packages.get(extension, f"{FOLDER_PACKAGE}.{extension}") + module_name
@@ -392,7 +395,7 @@ class ExtensionHost:
 
 
 def _import_folder(one: Found) -> types.ModuleType:
-    """Import a folder as ``extensions.<id>`` by its path, so that every folder of extensions shares one package name."""
+    """Import a folder as ``extensions.<id>`` by its path: every folder of extensions shares one package name."""
     existing = sys.modules.get(one.package)
     init = one.folder / "__init__.py"
     if existing is not None:
