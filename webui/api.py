@@ -147,9 +147,9 @@ class Context(Protocol):
     def generator(self, seed: int) -> Any:
         """A torch.Generator on the CPU, so that one seed gives the same noise on every machine."""
 
-    def progress(self, step: int, steps: int, message: str = "") -> None:
-        """Tell how far the present image or stage is. Raises Cancelled when the job was cancelled: call it at each
-        step.
+    def progress(self, step: int, steps: int, message: str = "", batch: int = 1) -> None:
+        """Tell how far the present image or stage is; ``batch`` images are made together in it. Raises Cancelled when
+        the job was cancelled: call it at each step.
         """
 
     def preview(self, make: Image | Callable[[], Image], index: int = 0) -> None:
