@@ -1,0 +1,267 @@
+"""What a running pipeline sees: ``webui.api.Context`` for one job, built on the cache, the uploads and the job's
+events.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from webui.core.errors import Cancelled, JobFailed, NotFound, ParameterError, SetupError
+from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
+from webui.core.parameters import validate
+from webui.core.recipes import ModelUse
+from webui.core.settings import Settings
+from webui.core.specs import Artifact, Component, PipelineSpec, Work
+
+from .cache import Lease, ModelCache
+from .device import Device
+from .progress import PreviewGate, ProgressMeter
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from webui.api import ResolvedModel
+    from webui.catalog.catalog import Catalog
+    from webui.library.uploads import UploadStore
+    from webui.plugins.host import ExtensionHost
+
+Emit = Callable[[JobEvent], None]
+
+WORK_FOLDER = "work"
+"""Below the data folder: one folder a job."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all jobs of a worker share."""
+
+    settings: Settings
+    host: ExtensionHost
+    uploads: UploadStore
+    catalog: Catalog
+    device: Device
+    cache: ModelCache
+
+
+@dataclass
+class JobModels:
+    """``webui.api.Models`` for one job: the shared cache, and a record of the leases it holds."""
+
+    _around: Surroundings
+    _open: list[Lease] = field(default_factory=list)
+
+    @contextmanager
+    def lease(
+        self, components: Mapping[str, Component], *, work: Work | None = None, exclusive: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """See ``webui.api.Models.lease``."""
+        held = self._around.cache.acquire(components, work=work, exclusive=exclusive)
+        self._open.append(held)
+        try:
+            yield held.values
+        finally:
+            self._around.cache.release(held)
+            self._open.remove(held)
+
+    def resolve(self, ref: str, kind: str = "") -> ResolvedModel:
+        """See ``webui.api.Models.resolve``: the catalog first, then the extensions."""
+        try:
+            return self._around.catalog.resolve(ref, kind)
+        except NotFound:
+            found: ResolvedModel | None = self._around.host.first("resolve_model", ref=ref)
+            if found is None:
+                raise
+            return found
+
+    def release_all(self) -> int:
+        """Give back what the job left leased; how many leases that were."""
+        left, self._open = self._open, []
+        for held in left:
+            self._around.cache.release(held)
+        return len(left)
+
+
+class JobContext:
+    """``webui.api.Context`` for one run of one job. ``save`` is the runner's; ``close`` ends it."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        job: Job,
+        spec: PipelineSpec,
+        *,
+        done_indices: Collection[int],
+        emit: Emit,
+        cancelled: threading.Event,
+        save: Callable[[Artifact], ArtifactRecord],
+    ) -> None:
+        self._around = around
+        self._job = job
+        self._spec = spec
+        self._done = set(done_indices) if spec.resumable else set()
+        self._emit = emit
+        self._cancelled = cancelled
+        self._save = save
+        self._models = JobModels(around)
+        self._deadline = time.monotonic() + spec.timeout_s if spec.timeout_s is not None else None
+        self._settings: Mapping[str, Any] | None = None
+        self.meter = ProgressMeter(job.id, emit)
+        self.previews = PreviewGate(job.id, emit, around.settings.preview_interval_s)
+        self.uses: tuple[ModelUse, ...] = ()
+        self.warnings: list[str] = []
+
+    @property
+    def job(self) -> Job:
+        return self._job
+
+    @property
+    def models(self) -> JobModels:
+        return self._models
+
+    @property
+    def device(self) -> torch.device:
+        return self._around.device.torch_device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._around.device.dtype
+
+    @property
+    def deterministic(self) -> bool:
+        return self._around.settings.deterministic
+
+    @property
+    def offline(self) -> bool:
+        return self._around.settings.offline
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        if self._settings is None:
+            self._settings = extension_settings(self._around, self._spec.extension)
+        return self._settings
+
+    @property
+    def log(self) -> logging.Logger:
+        return logging.getLogger(f"lifelike.{self._spec.id}")
+
+    @property
+    def work_dir(self) -> Path:
+        folder = work_folder(self._around.settings, self._job.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def pending(self, total: int) -> list[int]:
+        """See ``webui.api.Context.pending``. Raises ValueError on a negative total."""
+        if total < 0:
+            raise ValueError(f"pending: expected the number of artifacts that the job makes, got {total}")
+        left = [index for index in range(total) if index not in self._done]
+        self.meter.expect(total, total - len(left))
+        return left
+
+    def generator(self, seed: int) -> torch.Generator:
+        return torch.Generator("cpu").manual_seed(seed)
+
+    def progress(self, step: int, steps: int, message: str = "", batch: int = 1) -> None:
+        """See ``webui.api.Context.progress``."""
+        self.check_cancelled()
+        self.meter.step(step, steps, message, batch)
+
+    def preview(self, make: Image | Callable[[], Image], index: int = 0) -> None:
+        trouble = self.previews.offer(make, index)
+        if trouble:
+            self.warn(trouble)
+
+    def open_image(self, ref: str) -> Image:
+        return self._around.uploads.open_image(ref)
+
+    def open_file(self, ref: str) -> Path:
+        return self._around.uploads.path(ref)
+
+    def save(self, artifact: Artifact) -> ArtifactRecord:
+        record = self._save(artifact)
+        if record.index not in self._done:
+            self._done.add(record.index)
+            self.meter.image_saved()
+        self.previews.images_changed()
+        return record
+
+    def use_model(self, use: ModelUse) -> None:
+        if use not in self.uses:
+            self.uses = (*self.uses, use)
+
+    def warn(self, message: str) -> None:
+        self.warn_of(message, "")
+
+    def warn_of(self, message: str, extension: str) -> None:
+        """A warning that names the extension at fault. What was said once in a job is not said again."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+            self._emit(JobWarning(job_id=self._job.id, message=message, extension=extension))
+
+    def check_cancelled(self) -> None:
+        """See ``webui.api.Context.check_cancelled``. Raises JobFailed when the pipeline's time is over."""
+        if self._cancelled.is_set():
+            raise Cancelled
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise JobFailed(
+                f"{self._spec.title} took longer than its limit of {self._spec.timeout_s:g} s.",
+                hint="Ask for less at once.",
+            )
+
+    def close(self, *, keep_work: bool) -> None:
+        """End the job's view of the application: tell the last progress, give back leases, remove the work folder."""
+        self.meter.flush()
+        left = self._models.release_all()
+        if left:
+            self.log.warning("%s left %d leases open; they were given back", self._spec.id, left)
+        if not keep_work:
+            shutil.rmtree(work_folder(self._around.settings, self._job.id), ignore_errors=True)
+
+
+def work_folder(settings: Settings, job_id: str) -> Path:
+    """Where a job keeps what must outlive a crash of its worker."""
+    return settings.data_dir / WORK_FOLDER / job_id
+
+
+def remove_stale_work(settings: Settings, older_than_s: float = 30 * 24 * 3600.0) -> list[str]:
+    """Remove work folders of jobs that failed long ago and were never tried again; their job ids."""
+    base = settings.data_dir / WORK_FOLDER
+    if not base.is_dir():
+        return []
+    limit = time.time() - older_than_s
+    gone = []
+    for folder in base.iterdir():
+        newest = max((item.stat().st_mtime for item in (folder, *folder.rglob("*"))), default=0.0)
+        if folder.is_dir() and newest < limit:
+            shutil.rmtree(folder, ignore_errors=True)
+            gone.append(folder.name)
+    return gone
+
+
+def extension_settings(around: Surroundings, extension: str) -> dict[str, Any]:
+    """The stored settings of an extension, completed by what it declared. Raises SetupError when they do not fit
+    that.
+    """
+    values: dict[str, Any] = dict(around.settings.extensions.get(extension, {}))
+    for name, spec in around.host.settings_specs.items():
+        if around.host.owner_of("settings", name) != extension:
+            continue
+        given = {key: value for key, value in values.items() if key in spec.params.model_fields}
+        try:
+            values.update(validate(spec.params, given).model_dump())
+        except ParameterError as error:
+            raise SetupError(
+                f"the settings of extension {extension!r} are wrong: {error}",
+                hint=f"Mend them in the Extensions tab or in {around.settings.settings_path}.",
+            ) from None
+    return values
