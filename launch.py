@@ -191,8 +191,7 @@ def install_under_lock(part: str, torch_index: "str | None") -> None:
     if not venv_works():
         make_venv()
         record.update(python="", torch_done=not record["torch_index"], parts={})
-    if os.path.exists(LOG):
-        os.remove(LOG)
+    remove_log()
     drop_half_installed()
     record["parts"].pop(part, None)
     if torch_index not in (None, record["torch_index"]):
@@ -213,6 +212,12 @@ def install_under_lock(part: str, torch_index: "str | None") -> None:
     record["python"] = real_python()
     record["parts"][part] = digest(part)
     write_record(record)
+    remove_log()  # tens of megabytes, of use only after a failure
+
+
+def remove_log() -> None:
+    if os.path.exists(LOG):
+        os.remove(LOG)
 
 
 def digest(part: str) -> str:
