@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {
     "webui.cli": 5,
     "webui.app": 4,
-    "webui.testing": 4,
+    "webui.testing": 5,
     "webui.web": 3,
     "webui.engine": 3,
     "webui.library": 2,

@@ -1,0 +1,1 @@
+"""The command line, on top of everything but launch.py: each command is a module of its own."""

@@ -1,0 +1,160 @@
+"""``run PIPELINE``: one job in this process, without a server; the same runner as the worker's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from webui.app import Studio, build_studio
+from webui.cli.options import add_host_options, add_parameters, as_options, given_parameters, settings_from
+from webui.cli.progress import Bar
+from webui.core.errors import FieldError, ParameterError
+from webui.core.jobs import ArtifactRecord, ErrorInfo, Job, JobArtifact, JobCancelled, JobFailedEvent, JobWarning
+from webui.core.parameters import describe
+from webui.core.specs import PipelineSpec, same_name
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status: 0 done, 1 failed, 2 wrong parameters, 130 interrupted."""
+    name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
+    parser = _parser(name)
+    known, _ = parser.parse_known_args(list(arguments[1:] if name else arguments))
+    studio = build_studio(settings_from(known))
+    pipelines = tuple(studio.host.pipelines.values())
+    if not name:
+        print(_list(pipelines))
+        return 0 if known.help else 2
+    spec = find_pipeline(name, pipelines)
+    parameters = describe(spec.params)
+    add_parameters(parser, parameters)
+    if known.help:
+        parser.description = f"{spec.title} ({spec.id}). {spec.description}".strip()
+        parser.print_help()
+        return 0
+    given = parser.parse_args(list(arguments[1:]))
+    try:
+        params = studio.freeze(spec, given_parameters(given), allow_paths=True)
+    except ParameterError as error:
+        raise as_options(error, parameters) from None
+    return _run(studio, Job(pipeline=spec.id, params=params), given)
+
+
+def find_pipeline(name: str, pipelines: Sequence[PipelineSpec]) -> PipelineSpec:
+    """The pipeline that ``name`` means. Raises ParameterError: it is an argument that is wrong."""
+    meant = same_name(pipelines, name)
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise ParameterError(
+            [FieldError("PIPELINE", "is ambiguous: " + ", ".join(spec.id for spec in meant), repr(name))]
+        )
+    known = ", ".join(sorted(spec.id for spec in pipelines)) or "none, no extension is loaded"
+    raise ParameterError([FieldError("PIPELINE", f"there is no such pipeline; there are: {known}", repr(name))])
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"launch.py run {name or 'PIPELINE'}", add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "--help", action="store_true", help="show this and end")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="also put the results into this folder")
+    parser.add_argument("--json", action="store_true", help="print JSON lines, the last one the result")
+    add_host_options(parser)
+    return parser
+
+
+def _list(pipelines: Sequence[PipelineSpec]) -> str:
+    width = max((len(spec.id) for spec in pipelines), default=0)
+    rows = "\n".join(f"  {spec.id:<{width}}  {spec.title}" for spec in sorted(pipelines, key=lambda spec: spec.id))
+    return (
+        f"usage: python launch.py run PIPELINE [options]\n\npipelines:\n{rows}\n\n"
+        "run PIPELINE --help tells its parameters. The last part of an id is enough where it is unambiguous."
+    )
+
+
+class _Outcome:
+    """Gathers what a run tells, and passes it on as it comes."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.records: list[ArtifactRecord] = []
+        self.warnings: list[str] = []
+        self.state = "done"
+        self.error: ErrorInfo | None = None
+        self._as_json = as_json
+        self._bar = Bar()
+
+    def take(self, event: Any) -> None:
+        self._bar.show(event)
+        if isinstance(event, JobArtifact):
+            self.records.append(event.artifact)
+            if self._as_json:
+                print(json.dumps({"event": "artifact", **event.artifact.model_dump(mode="json")}), flush=True)
+        elif isinstance(event, JobWarning):
+            self.warnings.append(event.message)
+        elif isinstance(event, JobFailedEvent):
+            self.state, self.error = "failed", event.error
+        elif isinstance(event, JobCancelled):
+            self.state = "cancelled"
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _run(studio: Studio, job: Job, given: argparse.Namespace) -> int:
+    from webui.engine.local import run_local
+
+    began = time.perf_counter()
+    outcome = _Outcome(given.json)
+    cancelled = threading.Event()
+    try:
+        run_local(studio.runner(), job, outcome.take, cancelled)
+    finally:
+        outcome.close()
+    for record in outcome.records:
+        studio.library.add(record)
+    artifacts = [
+        {"path": str(_place(studio, record, given.out)), "kind": record.kind, "seed": record.seed, "id": record.id}
+        for record in outcome.records
+    ]
+    result = {
+        "state": outcome.state,
+        "pipeline": job.pipeline,
+        "job": job.id,
+        "params": job.params,
+        "artifacts": artifacts,
+        "warnings": outcome.warnings,
+        "seconds": round(time.perf_counter() - began, 3),
+        "error": outcome.error.model_dump(mode="json") if outcome.error else None,
+    }
+    if given.json:
+        print(json.dumps(result), flush=True)
+    else:
+        for artifact in artifacts:
+            print(artifact["path"])
+    if outcome.error is not None:
+        print(f"run: {outcome.error.message} {outcome.error.hint}".strip(), file=sys.stderr)
+    return {"done": 0, "cancelled": 130}.get(outcome.state, 1)
+
+
+def _place(studio: Studio, record: ArtifactRecord, out: Path | None) -> Path:
+    """Where the user finds an artifact: in the library, or under the same name in ``out`` (no second copy on one disk).
+    """
+    source = studio.library.path_of(record)
+    if out is None:
+        return source
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / source.name
+    temporary = target.with_name(target.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    os.replace(temporary, target)
+    return target.resolve()

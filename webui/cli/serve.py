@@ -1,0 +1,30 @@
+"""``serve``: the page and the HTTP interface, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from webui.app import build_services
+from webui.cli.options import add_host_options, settings_from
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status 0 when the server was stopped in order."""
+    parser = argparse.ArgumentParser(prog="launch.py serve", allow_abbrev=False, description=__doc__)
+    parser.add_argument("--port", type=int, help="the port to listen on (default: 7860; 0 takes a free one)")
+    parser.add_argument(
+        "--listen",
+        nargs="?",
+        const="0.0.0.0",
+        dest="host",
+        metavar="ADDRESS",
+        help="listen on every address of this machine, or on ADDRESS; asks for the access token it prints",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    add_host_options(parser)
+    given = parser.parse_args(list(arguments))
+    services = build_services(settings_from(given))
+    from webui.web.server import serve
+
+    return serve(services, open_browser=not given.no_browser)

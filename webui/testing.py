@@ -1,0 +1,137 @@
+"""For authors of extensions: run a pipeline in a test as the application runs it, and look at what came out.
+
+```python
+from webui.testing import run_pipeline
+
+def test_it_is_grey(tmp_path):
+    outcome = run_pipeline("my_extension.grey", {"seed": 1}, tmp_path, extensions_dirs=[Path("..")])
+    assert outcome.state == "done"
+    assert outcome.images[0].getpixel((0, 0)) == (128, 128, 128)
+```
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from webui.app import Studio, build_studio
+from webui.core.jobs import (
+    ArtifactRecord,
+    ErrorInfo,
+    Job,
+    JobArtifact,
+    JobCancelled,
+    JobDone,
+    JobFailedEvent,
+    JobPreview,
+    JobProgress,
+    JobWarning,
+    Progress,
+)
+from webui.core.settings import ROOT, Settings
+
+
+@dataclass
+class Outcome:
+    """What a job told while it ran, and what it left."""
+
+    job: Job
+    studio: Studio
+    state: str = ""
+    """done, failed or cancelled."""
+    error: ErrorInfo | None = None
+    records: list[ArtifactRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    previews: int = 0
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files, in the order they were made."""
+        return [self.studio.library.path_of(record) for record in self.records]
+
+    @property
+    def images(self) -> list[Image.Image]:
+        """The pictures, decoded."""
+        images = []
+        for record, path in zip(self.records, self.paths, strict=True):
+            if record.kind == "image":
+                with Image.open(path) as image:
+                    image.load()
+                    images.append(image)
+        return images
+
+    def take(self, event: Any) -> None:
+        """Fold one event in."""
+        if isinstance(event, JobArtifact):
+            self.records.append(event.artifact)
+        elif isinstance(event, JobWarning):
+            self.warnings.append(event.message)
+        elif isinstance(event, JobProgress):
+            self.progress.append(event.progress)
+        elif isinstance(event, JobPreview):
+            self.previews += 1
+        elif isinstance(event, JobFailedEvent):
+            self.state, self.error = "failed", event.error
+        elif isinstance(event, JobDone):
+            self.state = "done"
+        elif isinstance(event, JobCancelled):
+            self.state = "cancelled"
+
+
+def make_studio(
+    data_dir: Path,
+    *,
+    extensions_dirs: Sequence[Path] | None = None,
+    models_dirs: Sequence[Path] | None = None,
+    **settings: Any,
+) -> Studio:
+    """The application without queue and page, on the test's own folders.
+
+    The project's extensions and models are used unless others are named.
+    """
+    return build_studio(
+        Settings(
+            data_dir=data_dir,
+            extensions_dirs=tuple(extensions_dirs if extensions_dirs is not None else [ROOT / "extensions"]),
+            models_dirs=tuple(models_dirs if models_dirs is not None else [ROOT / "models"]),
+            **settings,
+        )
+    )
+
+
+def run_pipeline(
+    pipeline: str,
+    params: Mapping[str, Any],
+    data_dir: Path,
+    *,
+    studio: Studio | None = None,
+    done_indices: Sequence[int] = (),
+    cancel_when: Callable[[Outcome], bool] | None = None,
+    **where: Any,
+) -> Outcome:
+    """Run one job to its end in this process. ``where``: as ``make_studio``. Raises ParameterError.
+
+    ``cancel_when`` is asked after each event; the first True cancels the job, as a click on Stop would.
+    """
+    from webui.engine.local import run_local
+
+    studio = studio or make_studio(data_dir, **where)
+    spec = studio.host.pipelines[pipeline]
+    job = Job(pipeline=pipeline, params=studio.freeze(spec, params, allow_paths=True))
+    outcome = Outcome(job, studio)
+    cancelled = threading.Event()
+
+    def take(event: Any) -> None:
+        outcome.take(event)
+        if cancel_when is not None and cancel_when(outcome):
+            cancelled.set()
+
+    run_local(studio.runner(), job, take, cancelled, done_indices=tuple(done_indices))
+    return outcome
