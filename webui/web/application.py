@@ -1,0 +1,184 @@
+"""The one FastAPI application of the web process: the HTTP interface, Gradio's page, and the guards in front of both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute, Mount
+
+import webui
+from webui.core.errors import LifelikeError
+from webui.core.jobs import Job
+from webui.core.settings import Settings
+from webui.plugins.host import HookResult
+
+from . import faststart, http_api
+from .access import AccessGuard, AccessPolicy
+from .guard import AnswerHeaders, BodyLimit, HostGuard, OriginGuard
+from .http_api.pipelines import find_pipeline
+from .http_api.streams import OpenStreams
+from .http_api.system import Progress
+from .services import Services
+
+log = logging.getLogger(__name__)
+
+FIRST_ANSWER_S = 3.0
+"""The rest of the start waits for the first page at most this long: a server that nobody looks at works on its queue
+too.
+"""
+FILES_IN_A_REQUEST = 4
+"""The largest request has as many bytes as this many of the largest upload."""
+
+
+class _Application:
+    """``webui.api.Application``: what ``app_started`` receives."""
+
+    def __init__(self, http: FastAPI, services: Services) -> None:
+        self.http = http
+        self._services = services
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self._services.settings.model_dump(mode="json")
+
+    def submit(self, pipeline: str, params: Mapping[str, Any], owner: str = "local") -> Job:
+        return self._services.jobs.submit(find_pipeline(self._services, pipeline).id, params, owner)
+
+    def job(self, job_id: str) -> Job:
+        return self._services.jobs.get(job_id)
+
+
+def create_app(services: Services, policy: AccessPolicy | None = None, *, page: bool = True) -> FastAPI:
+    """The whole application: the interface's routes, then the page at "/", behind the guards.
+
+    ``policy`` is by default what the settings' host and the environment ask for. Without ``page`` Gradio is not
+    imported. In ``app.state``: ``streams``, the open event streams, to be stopped before the server waits for its
+    connections; ``start``, how far the start is. Raises SetupError.
+    """
+    if policy is None:
+        policy = AccessPolicy.decide(services.settings.host, os.environ)
+    start, streams, first_page = Progress(), OpenStreams(), asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        rest = asyncio.create_task(_start_rest(app, services, start, first_page))
+        try:
+            yield
+        finally:
+            streams.stop()
+            await _stop(services, start, rest)
+
+    app = FastAPI(
+        title="Lifelike", version=webui.__version__, lifespan=lifespan,
+        # Their pages load scripts from another machine.
+        docs_url=None, redoc_url=None,
+    )  # fmt: skip
+    app.state.streams, app.state.start = streams, start
+    http_api.install(app, services, streams, start)
+    if page:
+        _mount_page(app, services)
+    _add_guards(app, services.settings, policy, first_page.set)
+    return app
+
+
+def _mount_page(app: FastAPI, services: Services) -> None:
+    faststart.import_gradio()
+    # Not at the top of the module: it imports Gradio, which has to be prepared for.
+    from .ui.page import mount
+
+    mount(app, services)
+
+
+def _add_guards(app: FastAPI, settings: Settings, policy: AccessPolicy, on_first_page: Callable[[], None]) -> None:
+    """Each one added stands in front of those before it."""
+    # Level 5 is a third of the time of 9 for a page 3% larger. Event streams and pictures pass as they are.
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes * FILES_IN_A_REQUEST + 2**20)
+    app.add_middleware(OriginGuard)
+    if policy.token:
+        app.add_middleware(AccessGuard, token=policy.token)
+    else:
+        app.add_middleware(HostGuard, trusted=policy.trusted_hosts)
+    app.add_middleware(AnswerHeaders, on_first_page=on_first_page)
+
+
+async def _start_rest(app: FastAPI, services: Services, start: Progress, first_page: asyncio.Event) -> None:
+    """All that the first answer does not need: recovery of the queue, the worker (which imports torch on the same
+    cores), hooks.
+    """
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(first_page.wait(), FIRST_ANSWER_S)
+    await asyncio.to_thread(_sweep, gradio_temp_dir(services.settings))
+    starting = asyncio.ensure_future(asyncio.to_thread(services.jobs.start))
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await starting  # its thread cannot be stopped, and nothing may be torn down under it
+        raise
+    except (LifelikeError, OSError) as error:
+        log.exception("jobs cannot be run")
+        start.fail(error)
+        return
+    routes = app.router.routes
+    before = len(routes)
+    called = await asyncio.to_thread(services.host.call_each, "app_started", app=_Application(app, services))
+    _log_errors("app_started", called)
+    _move_before_page(routes, before, {record.id for record in services.host.extensions if record.state == "loaded"})
+    start.status = "ok"
+    # Its imports take seconds, which the first job shall not pay for.
+    await asyncio.to_thread(services.jobs.warm)
+
+
+def gradio_temp_dir(settings: Settings) -> Path:
+    """Where Gradio keeps uploads, and copies of what its components show."""
+    return settings.data_dir / "cache" / "gradio"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what lies in ``folder`` since yesterday or longer: no page that is open refers to it any more."""
+    old = time.time() - 24 * 3600
+    for item in folder.iterdir() if folder.is_dir() else ():
+        if item.is_dir() and item.stat().st_mtime < old:
+            shutil.rmtree(item, ignore_errors=True)
+
+
+def _log_errors(hook: str, results: Sequence[HookResult]) -> None:
+    for result in results:
+        if result.error is not None:
+            log.error("extension %s: %s raised", result.extension, hook, exc_info=result.error)
+
+
+def _move_before_page(routes: list[BaseRoute], before: int, extensions: set[str]) -> None:
+    """Put the routes from place ``before`` on, which extensions added, in front of the page: it is mounted at "/" and
+    takes all that comes to it. A route outside its extension's own path is dropped.
+    """
+    added = routes[before:]
+    del routes[before:]
+    page = next((at for at, route in enumerate(routes) if isinstance(route, Mount) and route.path == ""), before)
+    for route in added:
+        path = str(getattr(route, "path", ""))
+        if any(path.startswith(f"/ext/{name}/") for name in extensions):
+            routes.insert(page, route)
+            page += 1
+        else:
+            log.error("a route at %r was refused: an extension's routes are under /ext/<its id>/", path)
+
+
+async def _stop(services: Services, start: Progress, rest: asyncio.Task[None]) -> None:
+    rest.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await rest
+    if start.status == "ok":
+        _log_errors("app_stopping", await asyncio.to_thread(services.host.call_each, "app_stopping"))
+    await asyncio.to_thread(services.jobs.stop)
