@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from webui.api import ResolvedModel
     from webui.catalog.catalog import Catalog
+    from webui.library.files import LibraryFiles
     from webui.library.uploads import UploadStore
     from webui.plugins.host import ExtensionHost
 
@@ -47,10 +48,13 @@ class Surroundings:
 
     settings: Settings
     host: ExtensionHost
+    files: LibraryFiles
     uploads: UploadStore
     catalog: Catalog
     device: Device
     cache: ModelCache
+    libraries: Mapping[str, str]
+    """Versions, for recipes."""
 
 
 @dataclass
@@ -91,6 +95,21 @@ class JobModels:
         return len(left)
 
 
+@dataclass
+class JobWarnings:
+    """What a job tells its user that is no error; the same words once."""
+
+    job_id: str
+    emit: Emit
+    messages: list[str] = field(default_factory=list)
+
+    def say(self, message: str, extension: str = "") -> None:
+        """``extension`` names whose fault it is, where it is one's."""
+        if message not in self.messages:
+            self.messages.append(message)
+            self.emit(JobWarning(job_id=self.job_id, message=message, extension=extension))
+
+
 class JobContext:
     """``webui.api.Context`` for one run of one job. ``save`` is the runner's; ``close`` ends it."""
 
@@ -102,6 +121,7 @@ class JobContext:
         *,
         done_indices: Collection[int],
         emit: Emit,
+        warnings: JobWarnings,
         cancelled: threading.Event,
         save: Callable[[Artifact], ArtifactRecord],
     ) -> None:
@@ -109,7 +129,7 @@ class JobContext:
         self._job = job
         self._spec = spec
         self._done = set(done_indices) if spec.resumable else set()
-        self._emit = emit
+        self._warnings = warnings
         self._cancelled = cancelled
         self._save = save
         self._models = JobModels(around)
@@ -118,7 +138,6 @@ class JobContext:
         self.meter = ProgressMeter(job.id, emit)
         self.previews = PreviewGate(job.id, emit, around.settings.preview_interval_s)
         self.uses: tuple[ModelUse, ...] = ()
-        self.warnings: list[str] = []
 
     @property
     def job(self) -> Job:
@@ -200,13 +219,12 @@ class JobContext:
             self.uses = (*self.uses, use)
 
     def warn(self, message: str) -> None:
-        self.warn_of(message, "")
+        self._warnings.say(message)
 
-    def warn_of(self, message: str, extension: str) -> None:
-        """A warning that names the extension at fault. What was said once in a job is not said again."""
-        if message not in self.warnings:
-            self.warnings.append(message)
-            self._emit(JobWarning(job_id=self._job.id, message=message, extension=extension))
+    @property
+    def complete(self) -> bool:
+        """Whether every artifact that the pipeline announced is saved."""
+        return 0 < self.meter.images <= self.meter.finished
 
     def check_cancelled(self) -> None:
         """See ``webui.api.Context.check_cancelled``. Raises JobFailed when the pipeline's time is over."""

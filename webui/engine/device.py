@@ -65,19 +65,20 @@ class Device:
         if self.kind in ("cuda", "xpu", "mps"):
             getattr(torch, self.kind).empty_cache()
 
-    def status(self, *, models_bytes: int = 0, attention: str = "") -> DeviceStatus:
-        """For the page's header; use in steps of 16 MiB."""
-        memory = self.memory()
-        used = memory.used_bytes
-        return DeviceStatus(
-            name=self.name,
-            kind=self.kind,
-            dtype=self.dtype_name,
-            memory_total_bytes=memory.total_bytes,
-            memory_used_bytes=None if used is None else used // _STATUS_GRAIN_BYTES * _STATUS_GRAIN_BYTES,
-            models_bytes=models_bytes,
-            attention=attention,
-        )
+
+def device_status(device: Device, *, models_bytes: int = 0, attention: str = "") -> DeviceStatus:
+    """For the page's header; use in steps of 16 MiB."""
+    memory = device.memory()
+    used = memory.used_bytes
+    return DeviceStatus(
+        name=device.name,
+        kind=device.kind,
+        dtype=device.dtype_name,
+        memory_total_bytes=memory.total_bytes,
+        memory_used_bytes=None if used is None else used // _STATUS_GRAIN_BYTES * _STATUS_GRAIN_BYTES,
+        models_bytes=models_bytes,
+        attention=attention,
+    )
 
 
 def present_kinds() -> tuple[str, ...]:
@@ -92,10 +93,12 @@ def present_kinds() -> tuple[str, ...]:
     return (*kinds, "cpu")
 
 
-def choose_device(wanted: str = "auto") -> Device:
-    """The device that ``wanted`` (auto, cpu, cuda, cuda:1, mps, xpu) names; auto takes the best that works. Raises
-    SetupError.
+def choose_device(settings: Settings) -> Device:
+    """The device that ``settings.device`` (auto, cpu, cuda, cuda:1, mps, xpu) names; auto takes the best that works.
+
+    Raises SetupError.
     """
+    wanted = settings.device
     kinds = present_kinds()
     if wanted != "auto":
         device = _named(wanted, kinds)
@@ -203,11 +206,8 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return platform.processor() or platform.machine() or "cpu"
 
 
-def configure(settings: Settings, environ: dict[str, str] | None = None) -> None:
-    """Set what belongs to the whole process: hub access, threads, repeatability. To be called once, before anything
-    computes.
-    """
-    configure_environment(settings, environ)
+def configure_torch(settings: Settings) -> None:
+    """Set threads and repeatability of the whole process. To be called before anything computes."""
     torch.set_num_threads(usable_cores())
     if settings.deterministic:
         # warn_only stays off: an operation that cannot repeat exactly must fail rather than break the promise.
