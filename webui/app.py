@@ -1,5 +1,4 @@
-"""The composition root of the web process and the command line: builds the rooms and wires them; no logic of its own.
-"""
+"""The composition root of the web process and the command line: builds the rooms and wires them; no logic of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from webui.catalog.catalog import Catalog
 from webui.core.errors import FieldError, LifelikeError, NotFound, ParameterError
+from webui.core.jobs import ArtifactRecord, Job
 from webui.core.parameters import Parameter, freeze
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
 from webui.library.files import LibraryFiles
-from webui.library.index import LibraryIndex
+from webui.library.index import Index
 from webui.library.library import Library
 from webui.library.uploads import UploadStore
 from webui.plugins.guard import StartGuard
@@ -47,16 +47,15 @@ class Studio:
     uploads: UploadStore
     files: LibraryFiles
 
-    def freeze(self, spec: PipelineSpec, raw: Mapping[str, Any], *, allow_paths: bool = False) -> dict[str, Any]:
-        """A job's parameters with nothing left open. ``allow_paths``: the host's own user asks, and may name files."""
+    allow_paths: bool = False
+    """Whether files of this machine may be named: its own user asks, on the command line."""
+
+    def freeze(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """A job's parameters with nothing left open. Raises ParameterError."""
 
         def choose_model(row: Parameter, ref: str) -> tuple[str, Mapping[str, Any]]:
             try:
-                entry = (
-                    self.catalog.resolve(ref, row.source, allow_paths=allow_paths)
-                    if ref
-                    else self.catalog.default(row.source)
-                )
+                entry = self.catalog.resolve(ref, row.source) if ref else self.catalog.default(row.source)
             except LifelikeError as error:
                 raise ParameterError([FieldError(row.name, error.message, repr(ref))], hint=error.hint) from None
             if entry is None:
@@ -65,9 +64,7 @@ class Studio:
 
         def intern(row: Parameter, value: str) -> str:
             try:
-                return self.uploads.intern(value, allow_paths=allow_paths)
-            except ParameterError as error:
-                raise ParameterError([FieldError(row.name, one.message, one.got) for one in error.fields]) from None
+                return self.uploads.intern(value, allow_paths=self.allow_paths, field=row.name)
             except NotFound as error:
                 raise ParameterError([FieldError(row.name, error.message)], hint=error.hint) from None
 
@@ -80,30 +77,37 @@ class Studio:
         return Runner(self.settings, self.host, self.files, self.uploads, self.catalog)
 
 
-def build_studio(settings: Settings, *, guard: StartGuard | None = None, library_dir: Path | None = None) -> Studio:
+def build_studio(
+    settings: Settings, *, guard: StartGuard | None = None, library_dir: Path | None = None, allow_paths: bool = False
+) -> Studio:
     """Everything but queue and page. ``library_dir``: write to another library than the settings name."""
     root = library_dir or settings.library_dir
     files = LibraryFiles(root, settings.image_format, settings.image_quality)
-    library = Library(files, LibraryIndex(settings.index_path if library_dir is None else root / "index.sqlite3"))
+    library = Library(files, Index(settings.index_path if library_dir is None else root / "index.sqlite3"))
     uploads = UploadStore(
         settings.uploads_dir,
         settings.max_upload_bytes,
         settings.max_image_pixels,
-        artifact_path=lambda artifact_id: library.path_of(library.get(artifact_id)),
+        resolve_artifact=library.path,
     )
     host = build_host(settings, guard)
-    return Studio(settings, host, Catalog(settings), library, uploads, files)
+    catalog = Catalog(settings, host.model_kinds.values(), allow_paths=allow_paths)
+    return Studio(settings, host, catalog, library, uploads, files, allow_paths)
 
 
 def build_services(settings: Settings) -> Services:
     """What the server serves. Nothing is started."""
     studio = build_studio(settings, guard=start_guard(settings))
+
+    def index_artifact(job: Job, record: ArtifactRecord) -> None:
+        studio.library.add(record)
+
     jobs = JobService(
         settings,
         studio.host.pipelines,
         freeze=studio.freeze,
         find_done=studio.files.find_job,
-        observers=[lambda job, record: studio.library.add(record)],
+        observers=[index_artifact],
     )
     return Services(
         settings=settings,

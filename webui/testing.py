@@ -54,17 +54,16 @@ class Outcome:
     @property
     def paths(self) -> list[Path]:
         """The files, in the order they were made."""
-        return [self.studio.library.path_of(record) for record in self.records]
+        return [self.studio.files.path_of(record) for record in self.records]
 
     @property
     def images(self) -> list[Image.Image]:
         """The pictures, decoded."""
-        images = []
+        images: list[Image.Image] = []
         for record, path in zip(self.records, self.paths, strict=True):
             if record.kind == "image":
                 with Image.open(path) as image:
-                    image.load()
-                    images.append(image)
+                    images.append(image.copy())
         return images
 
     def take(self, event: Any) -> None:
@@ -102,7 +101,8 @@ def make_studio(
             extensions_dirs=tuple(extensions_dirs if extensions_dirs is not None else [ROOT / "extensions"]),
             models_dirs=tuple(models_dirs if models_dirs is not None else [ROOT / "models"]),
             **settings,
-        )
+        ),
+        allow_paths=True,
     )
 
 
@@ -124,7 +124,7 @@ def run_pipeline(
 
     studio = studio or make_studio(data_dir, **where)
     spec = studio.host.pipelines[pipeline]
-    job = Job(pipeline=pipeline, params=studio.freeze(spec, params, allow_paths=True))
+    job = Job(pipeline=pipeline, params=studio.freeze(spec, params))
     outcome = Outcome(job, studio)
     cancelled = threading.Event()
 

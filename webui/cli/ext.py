@@ -53,11 +53,11 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _folder(given: argparse.Namespace) -> Path:
-    settings = settings_from(given)
-    for candidate in (*(folder / given.extension for folder in settings.extensions_dirs), Path(given.extension)):
+    settings, wanted = settings_from(given), str(given.extension)
+    for candidate in (*(folder / wanted for folder in settings.extensions_dirs), Path(wanted)):
         if candidate.is_dir():
             return candidate
-    raise NotFound(f"no extension {given.extension!r}: expected a folder, or an id that `ext list` shows.")
+    raise NotFound(f"no extension {wanted!r}: expected a folder, or an id that `ext list` shows.")
 
 
 def _enable(given: argparse.Namespace) -> int:

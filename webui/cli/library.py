@@ -15,6 +15,8 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="rebuild")
     add_host_options(commands.add_parser("rebuild", help=__doc__))
     given = parser.parse_args(list(arguments))
-    count = build_studio(settings_from(given)).library.rebuild()
-    print(f"{count} files indexed.")
+    found = build_studio(settings_from(given)).library.rebuild(full=True)
+    print(
+        f"{found.added} indexed, {found.removed} rows without a file removed, {found.skipped} other files left alone."
+    )
     return 0

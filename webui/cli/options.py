@@ -45,8 +45,9 @@ def settings_from(arguments: argparse.Namespace, **overrides: Any) -> Settings:
     defaults = load_settings({"data_dir": arguments.data_dir})
     said = {name: getattr(arguments, name, None) for name in Settings.model_fields}
     for name in ("models_dirs", "extensions_dirs", "disabled_extensions"):
-        if said[name]:
-            said[name] = (*getattr(defaults, name), *said[name])
+        further = said[name]
+        if further:
+            said[name] = (*getattr(defaults, name), *further)
     return load_settings({**said, **overrides})
 
 
@@ -105,7 +106,7 @@ def _range(row: Parameter) -> str:
         parts.append(f"{row.minimum:g} to {row.maximum:g}")
     if row.required:
         parts.append("required")
-    elif row.default is None and row.auto is not None:
+    elif row.default is None and row.auto is not None and "model's own" not in row.help:
         parts.append(f"default: the model's own, else {row.auto}")
     elif row.default not in (None, "", ()):
         parts.append(f"default: {row.default}")

@@ -53,9 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="lifelike-reproduce-") as folder:
         image_format = FORMATS.get(given.image.suffix.lower(), "png")
         settings = settings_from(given, image_format=image_format)
-        studio = build_studio(settings, library_dir=Path(folder))
+        studio = build_studio(settings, library_dir=Path(folder), allow_paths=True)
         record = make_again(studio, read.recipe)
-        made = studio.library.path_of(record)
+        made = studio.files.path_of(record)
         again = metadata.read(made).recipe
         comparison = compare(given.image, made, read.recipe, again or read.recipe)
     print(json.dumps(asdict(comparison)) if given.json else _text(comparison))

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     parser = _parser(name)
     known, _ = parser.parse_known_args(list(arguments[1:] if name else arguments))
-    studio = build_studio(settings_from(known))
+    studio = build_studio(settings_from(known), allow_paths=True)
     pipelines = tuple(studio.host.pipelines.values())
     if not name:
         print(_list(pipelines))
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     given = parser.parse_args(list(arguments[1:]))
     try:
-        params = studio.freeze(spec, given_parameters(given), allow_paths=True)
+        params = studio.freeze(spec, given_parameters(given))
     except ParameterError as error:
         raise as_options(error, parameters) from None
     return _run(studio, Job(pipeline=spec.id, params=params), given)
@@ -143,9 +143,8 @@ def _run(studio: Studio, job: Job, given: argparse.Namespace) -> int:
 
 
 def _place(studio: Studio, record: ArtifactRecord, out: Path | None) -> Path:
-    """Where the user finds an artifact: in the library, or under the same name in ``out`` (no second copy on one disk).
-    """
-    source = studio.library.path_of(record)
+    """Where the user finds an artifact: in the library, or under the same name in ``out`` (no second copy on one disk)."""
+    source = studio.files.path_of(record)
     if out is None:
         return source
     out.mkdir(parents=True, exist_ok=True)

@@ -27,4 +27,5 @@ def main(arguments: Sequence[str]) -> int:
     services = build_services(settings_from(given))
     from webui.web.server import serve
 
-    return serve(services, open_browser=not given.no_browser)
+    serve(services, open_browser=not given.no_browser)
+    return 0
