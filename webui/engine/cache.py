@@ -12,6 +12,7 @@ import itertools
 import logging
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from .device import Device
 from .memory import construction, held_bytes, modules
 
 EntryState = Literal["absent", "loading", "ready", "failed"]
+
+_Given = weakref.ref[torch.nn.Module]
 
 log = logging.getLogger(__name__)
 
@@ -347,14 +350,14 @@ class ModelCache:
         """
         known = self._known_sizes.get(key)
         if known is not None:
-            freed = self._evict_until(lambda: self._held() + known <= self._budget_bytes)
+            given_up = self._evict_until(lambda: self._held() + known <= self._budget_bytes)
         else:
             free = self._device.memory().free_bytes
             if free is None or free >= key.size_bytes:
                 return
             before = self._held()
-            freed = self._evict_until(lambda: free + before - self._held() >= key.size_bytes)
-        self._collect(freed)
+            given_up = self._evict_until(lambda: free + before - self._held() >= key.size_bytes)
+        self._collect(given_up)
 
     def _trim(self) -> None:
         self._collect(self._evict_until(lambda: self._held() <= self._budget_bytes))
@@ -362,9 +365,11 @@ class ModelCache:
     def _held(self) -> int:
         return sum(entry.size_bytes for entry in self._entries.values())
 
-    def _evict_until(self, enough: Callable[[], bool], *, weightless: bool = False) -> bool:
-        """Give up unleased entries, the least recently used first, until ``enough()``; whether any weights went."""
-        freed = False
+    def _evict_until(self, enough: Callable[[], bool], *, weightless: bool = False) -> list[_Given]:
+        """Give up unleased entries, the least recently used first, until ``enough()``; the modules that were given
+        up.
+        """
+        given_up: list[_Given] = []
         with self._changed:
             idle = [entry for entry in self._entries.values() if entry.state == "ready" and not entry.holders]
             for entry in sorted(idle, key=lambda entry: entry.last_used):
@@ -373,14 +378,16 @@ class ModelCache:
                 if entry.size_bytes == 0 and not weightless:
                     continue  # a tokenizer: to give it up frees nothing
                 del self._entries[entry.key]
+                given_up += [weakref.ref(module) for module in modules(entry.value)]
                 entry.value = None
-                freed = True
                 self._evictions += 1
-        return freed
+        return given_up
 
-    def _collect(self, freed: bool) -> None:
-        if freed:
-            gc.collect()  # modules whose hooks refer back to them are cycles
+    def _collect(self, given_up: list[_Given]) -> None:
+        """Let the memory of what was given up go back."""
+        if any(module() is not None for module in given_up):
+            gc.collect()  # hooks that refer back to their module make a cycle
+        if given_up:
             self._device.empty_cache()
 
 

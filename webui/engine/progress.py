@@ -164,6 +164,7 @@ class PreviewGate:
         A preview that cannot be made costs the job its previews, not its pictures. Raises Cancelled when ``make`` does.
         """
         began = self._clock()
+        self._shown.setdefault(index, 0)
         if self._broken or began < self._due_at or not self._has_turn(index):
             return ""
         try:
@@ -185,14 +186,12 @@ class PreviewGate:
         self._shown.clear()
 
     def _has_turn(self, index: int) -> bool:
-        """Whether no other image in the making has waited longer. One that is never offered again does not stop the
-        rest.
-        """
-        self._shown.setdefault(index, 0)
-        longest = min(self._shown.values())
-        if self._shown[index] > longest and self._passed_over < len(self._shown):
+        """Whether no other image in the making has waited longer; one that is no longer offered is forgotten."""
+        if self._shown[index] > min(self._shown.values()) and self._passed_over < len(self._shown):
             self._passed_over += 1
             return False
+        if self._passed_over >= len(self._shown):
+            self._shown.clear()
         self._passed_over = 0
         self._turn += 1
         self._shown[index] = self._turn

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import functools
 import logging
 import os
 import queue
@@ -17,7 +18,6 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from webui.core.errors import LifelikeError
@@ -26,6 +26,8 @@ from webui.core.settings import Settings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from webui.library.library import Library
 
     from .runner import Runner
 
@@ -200,16 +202,19 @@ def build_runner(settings: Settings) -> Runner:
     host = ExtensionHost.load(settings)
     files = LibraryFiles(settings.library_dir, settings.image_format, settings.image_quality)
 
-    def artifact_path(artifact_id: str) -> Path:
-        # The index is opened when a job refers to a picture of the library: most never do.
-        from webui.library.index import LibraryIndex
+    @functools.cache
+    def library() -> Library:
+        # Opened when a job refers to a picture of the library: most never do.
+        from webui.library.index import Index
         from webui.library.library import Library
 
-        library = Library(files, LibraryIndex(settings.index_path))
-        return library.path_of(library.get(artifact_id))
+        return Library(files, Index(settings.index_path))
 
     uploads = UploadStore(
-        settings.uploads_dir, settings.max_upload_bytes, settings.max_image_pixels, artifact_path=artifact_path
+        settings.uploads_dir,
+        settings.max_upload_bytes,
+        settings.max_image_pixels,
+        lambda artifact_id: library().path(artifact_id),
     )
     return Runner(settings, host, files, uploads, Catalog(settings, host.model_kinds.values()))
 
