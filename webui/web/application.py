@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ import webui
 from webui.core.errors import LifelikeError
 from webui.core.jobs import Job
 from webui.core.settings import Settings
+from webui.library.library import Library
 from webui.plugins.host import HookResult
 
 from . import faststart, http_api
@@ -138,6 +140,17 @@ async def _start_rest(app: FastAPI, services: Services, start: Progress, first_p
     start.status = "ok"
     # Its imports take seconds, which the first job shall not pay for.
     await asyncio.to_thread(services.jobs.warm)
+    # Minutes for a hundred thousand pictures; a daemon, so that the server's end does not wait for it.
+    threading.Thread(target=_complete_index, args=(services.library,), name="library-rebuild", daemon=True).start()
+
+
+def _complete_index(library: Library) -> None:
+    """Make the library's index anew where it is new or lost while there are files."""
+    try:
+        if library.files.root.is_dir() and library.needs_rebuild:
+            library.rebuild()
+    except (LifelikeError, OSError):
+        log.exception("the library's index cannot be made anew; `library rebuild` may say more")
 
 
 def gradio_temp_dir(settings: Settings) -> Path:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from webui.core.errors import FieldError, NotFound, ParameterError
+from webui.core.errors import FieldError, ParameterError
 from webui.core.jobs import ArtifactRecord
 from webui.library import metadata
 from webui.library.index import Item
@@ -148,19 +148,14 @@ def router(services: Services) -> APIRouter:
         thumbnail: Annotated[int | None, Query(description=f"Longer side in pixels: one of {SIDES_PX}; WebP")] = None,
         if_none_match: Annotated[str, Header()] = "",
     ) -> Response:
-        item = library.get(artifact_id)
-        path = library.files.path_of(item.record, item.trashed)
-        if thumbnail is not None:
-            if thumbnail not in SIDES_PX:
-                expected = "expected one of " + ", ".join(str(side) for side in SIDES_PX)
-                raise ParameterError([FieldError("thumbnail", expected, str(thumbnail))])
-            small = thumbnails.path(item.record, path, thumbnail)
-            return _file_answer(item.record, small, MEDIA_TYPE, if_none_match, f"-{thumbnail}")
-        if not path.is_file():
-            raise NotFound(
-                f"the file of artifact {artifact_id} is gone.", hint="`library rebuild` puts the index right."
-            )
-        return _file_answer(item.record, path, item.record.media_type, if_none_match)
+        record, path = library.get(artifact_id).record, library.path(artifact_id)
+        if thumbnail is None:
+            return _file_answer(record, path, record.media_type, if_none_match)
+        if thumbnail not in SIDES_PX:
+            expected = "expected one of " + ", ".join(str(side) for side in SIDES_PX)
+            raise ParameterError([FieldError("thumbnail", expected, str(thumbnail))])
+        small = thumbnails.path(record, path, thumbnail)
+        return _file_answer(record, small, MEDIA_TYPE, if_none_match, f"-{thumbnail}")
 
     @routes.get("/artifacts/{artifact_id}/metadata", response_model=Metadata, summary="How it was made")
     def get_metadata(artifact_id: Id) -> Response:
@@ -168,7 +163,7 @@ def router(services: Services) -> APIRouter:
         recipe = library.recipe(artifact_id)
         text = ""
         if item.record.kind == "image":
-            text = metadata.read(library.files.path_of(item.record, item.trashed)).infotext
+            text = metadata.read(library.path(artifact_id)).infotext
         view = {**item_view(item), "recipe": recipe.model_dump(mode="json") if recipe else None, "infotext": text}
         return JSONResponse(view)
 
@@ -186,17 +181,14 @@ def router(services: Services) -> APIRouter:
             raise ParameterError(
                 [FieldError(str(item["loc"][0]), item["msg"], repr(item["input"])[:80]) for item in error.errors()]
             ) from None
-        await run_in_threadpool(library.set_favourite, artifact_id, change.favourite)
-        return JSONResponse(item_view(await run_in_threadpool(library.get, artifact_id)))
+        return JSONResponse(item_view(await run_in_threadpool(library.set_favourite, artifact_id, change.favourite)))
 
     @routes.delete("/artifacts/{artifact_id}", response_model=ItemView, summary="Move it to the trash")
     def delete(artifact_id: Id) -> Response:
-        library.trash(artifact_id)
-        return JSONResponse(item_view(library.get(artifact_id)))
+        return JSONResponse(item_view(library.trash(artifact_id)))
 
     @routes.post("/artifacts/{artifact_id}/restore", response_model=ItemView, summary="Take it out of the trash")
     def restore(artifact_id: Id) -> Response:
-        library.restore(artifact_id)
-        return JSONResponse(item_view(library.get(artifact_id)))
+        return JSONResponse(item_view(library.restore(artifact_id)))
 
     return routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request
@@ -12,16 +13,21 @@ from webui.core.errors import FieldError, ParameterError
 from webui.core.jobs import Job, JobState
 from webui.core.parameters import FILE_KINDS, describe
 from webui.core.specs import PipelineSpec
+from webui.library.uploads import Expected
 from webui.web.services import Services
 
 from . import streams
-from .body import SentFile, Submission, read_submission
+from .body import Submission, read_submission
 from .pipelines import find_pipeline
 from .views import JobPage, JobView, job_view
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 }
+
+
+_EXPECTED: Mapping[str, Expected] = {"image": "image", "image_mask": "image", "images": "image", "audio": "audio"}
+"""What a parameter's file must be, by the parameter's kind; any file for the others."""
 
 
 def add_files(services: Services, spec: PipelineSpec, sent: Submission) -> dict[str, Any]:
@@ -41,18 +47,13 @@ def add_files(services: Services, spec: PipelineSpec, sent: Submission) -> dict[
     if wrong:
         raise ParameterError(wrong)
     for name, files in sent.files.items():
-        refs = [_store(services, name, one) for one in files]
-        params[name] = [*params.get(name, ()), *refs] if kinds[name] == "images" else refs[0]
+        refs = [
+            services.uploads.put(one.data, one.name, expect=_EXPECTED.get(kinds[name], "file"), field=name)
+            for one in files
+        ]
+        before = params.get(name)
+        params[name] = [*(before if isinstance(before, list) else ()), *refs] if kinds[name] == "images" else refs[0]
     return params
-
-
-def _store(services: Services, name: str, sent: SentFile) -> str:
-    try:
-        return services.uploads.put(sent.data, sent.name)
-    except ParameterError as error:  # it cannot know which parameter the file is for
-        raise ParameterError(
-            [FieldError(name, one.message, one.got) for one in error.fields], hint=error.hint
-        ) from None
 
 
 def router(services: Services, open_streams: streams.OpenStreams) -> APIRouter:

@@ -87,8 +87,6 @@ def router(services: Services) -> APIRouter:
     )
     async def upload(request: Request) -> Response:
         sent = await read_one_file(request, limit)
-        if not sent.data:
-            raise bad_request("the file is empty.")
         return JSONResponse({"ref": await run_in_threadpool(services.uploads.put, sent.data, sent.name)}, 201)
 
     @routes.post("/metadata", response_model=Said, openapi_extra=_FILE_BODY, summary="How an uploaded picture was made")

@@ -1,0 +1,233 @@
+"""A whole application on a folder of its own: real host, queue, library and uploads; only the worker is a thread that
+paints one colour.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+from starlette.testclient import TestClient
+
+from webui.catalog.catalog import Catalog
+from webui.core.errors import WorkerDied
+from webui.core.jobs import (
+    CancelCommand,
+    DeviceStatus,
+    ErrorInfo,
+    Job,
+    JobArtifact,
+    JobCancelled,
+    JobDone,
+    JobEvent,
+    JobFailedEvent,
+    JobPreview,
+    JobProgress,
+    JobStarted,
+    Progress,
+    RunCommand,
+    ShutdownCommand,
+)
+from webui.core.parameters import freeze
+from webui.core.recipes import Recipe
+from webui.core.settings import Settings
+from webui.core.specs import Artifact
+from webui.library.files import LibraryFiles
+from webui.library.index import Index
+from webui.library.library import Library
+from webui.library.uploads import UploadStore
+from webui.plugins.host import ExtensionHost
+from webui.queue.executors import Command, ExecutorStatus
+from webui.queue.service import JobService
+from webui.web.access import AccessPolicy
+from webui.web.application import create_app
+from webui.web.services import Services
+
+EASEL = """
+from webui.api import Params, PipelineSpec, colour, hookimpl, image, images, integer, prompt, seed
+
+class Paint(Params):
+    prompt: str = prompt(label="Prompt")
+    count: int = integer(1, minimum=1, maximum=8, label="Pictures")
+    colour: str = colour("#204060", label="Colour")
+    seed: int = seed()
+    image: str | None = image(label="Start from")
+    pictures: tuple[str, ...] = images(label="More")
+
+class Nothing(Params):
+    pass
+
+started = []
+
+@hookimpl
+def register_pipelines():
+    return [
+        PipelineSpec(id="easel.paint", title="Paint", description="Fills a canvas", params=Paint, run=".work:Paint"),
+        PipelineSpec(id="easel.wait", title="Wait", params=Nothing, run=".work:Wait"),
+        PipelineSpec(id="easel.fail", title="Fail", params=Nothing, run=".work:Fail"),
+    ]
+
+@hookimpl
+def app_started(app):
+    @app.http.get("/ext/easel/colours")
+    def colours():
+        return ["red", "green"]
+
+    @app.http.get("/api/v1/stolen")
+    def stolen():
+        return "must never be served"
+"""
+
+
+class PaintingExecutor:
+    """``webui.queue.executors.Executor`` in a thread: paints the colour asked for, waits until it is cancelled, or
+    fails.
+    """
+
+    def __init__(self, files: LibraryFiles) -> None:
+        self._files = files
+        self._events: queue.Queue[JobEvent | None] = queue.Queue()
+        self._cancelled: dict[str, threading.Event] = {}
+
+    def start(self) -> None:
+        pass
+
+    def send(self, command: Command) -> None:
+        match command:
+            case RunCommand(job=job):
+                self._cancelled[job.id] = threading.Event()
+                threading.Thread(target=self._run, args=(job,), daemon=True).start()
+            case CancelCommand(job_id=job_id):
+                self._cancelled[job_id].set()
+            case ShutdownCommand():
+                self.kill()
+
+    def _run(self, job: Job) -> None:
+        self._events.put(JobStarted(job_id=job.id))
+        name = job.pipeline.partition(".")[2]
+        if name == "paint":
+            for index in range(job.params["count"]):
+                self._paint(job, index)
+            self._events.put(JobDone(job_id=job.id))
+        elif name == "wait":
+            self._events.put(JobProgress(job_id=job.id, progress=Progress(step=1, steps=2, fraction=0.5)))
+            self._cancelled[job.id].wait(30)
+            self._events.put(JobCancelled(job_id=job.id))
+        else:
+            error = ErrorInfo(kind="JobFailed", message="the canvas tore", hint="Take another.")
+            self._events.put(JobFailedEvent(job_id=job.id, error=error))
+
+    def _paint(self, job: Job, index: int) -> None:
+        picture = Image.new("RGB", (96, 64), job.params["colour"])
+        small = io.BytesIO()
+        picture.save(small, "JPEG")
+        data = base64.b64encode(small.getvalue()).decode()
+        self._events.put(JobPreview(job_id=job.id, index=index, data=data))
+        seed = job.params["seed"] + index
+        recipe = Recipe(pipeline=job.pipeline, params=job.params, index=index, seed=seed)
+        record = self._files.save(Artifact("image", picture, index=index, seed=seed), job, recipe)
+        self._events.put(JobArtifact(job_id=job.id, artifact=record))
+
+    def receive(self, timeout_s: float) -> JobEvent | None:
+        try:
+            event = self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if event is None:
+            raise WorkerDied("the painter left")
+        return event
+
+    def kill(self) -> None:
+        for event in self._cancelled.values():
+            event.set()
+        self._events.put(None)
+
+    def stop(self, grace_s: float) -> None:
+        self.kill()
+
+    def status(self) -> ExecutorStatus:
+        return ExecutorStatus("easel", "ready", 4242, DeviceStatus(name="Canvas", kind="cpu"))
+
+
+def make_services(folder: Path, **settings: Any) -> Services:
+    """Every real part on ``folder``, with the extension ``easel`` and a worker that is a thread."""
+    extension = folder / "extensions" / "easel"
+    extension.mkdir(parents=True)
+    (extension / "extension.toml").write_text('id = "easel"\nversion = "1.0"\napi = "1.0"\n')
+    (extension / "__init__.py").write_text(EASEL)
+    said = Settings(
+        data_dir=folder / "data", models_dirs=(folder / "models",), extensions_dirs=(folder / "extensions",), **settings
+    )
+    host = ExtensionHost.load(said)
+    assert [record.state for record in host.extensions] == ["loaded"], host.extensions
+    files = LibraryFiles(said.library_dir, said.image_format, said.image_quality)
+    library = Library(files, Index(said.index_path))
+    uploads = UploadStore(said.uploads_dir, said.max_upload_bytes, said.max_image_pixels)
+    jobs = JobService(
+        said,
+        host.pipelines,
+        freeze=lambda spec, raw: freeze(
+            spec.params, raw, intern=lambda row, value: uploads.intern(value, expect="image", field=row.name)
+        ),
+        find_done=files.find_job,
+        observers=[lambda job, record: library.add(record)],
+        executors=[PaintingExecutor(files)],
+    )
+    return Services(settings=said, host=host, jobs=jobs, library=library, catalog=Catalog(said), uploads=uploads)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    return make_services(tmp_path, max_upload_bytes=200_000, max_image_pixels=1_000_000)
+
+
+@pytest.fixture
+def app(services: Services) -> FastAPI:
+    return create_app(services, AccessPolicy(), page=False)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """Its server has started wholly, as it does after the first page."""
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        client.get("/")
+        wait_for(lambda: client.get("/api/v1/health").json()["status"] == "ok")
+        yield client
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+def png(width: int = 32, height: int = 24, colour: str = "#a04020") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def finished(client: TestClient, job_id: str) -> dict[str, Any]:
+    """The job, once it has ended."""
+    wait_for(lambda: client.get(f"/api/v1/jobs/{job_id}").json()["state"] in ("done", "failed", "cancelled"))
+    answer: dict[str, Any] = client.get(f"/api/v1/jobs/{job_id}").json()
+    return answer
+
+
+def paint(client: TestClient, **params: Any) -> dict[str, Any]:
+    """A finished job of ``easel.paint``."""
+    answer = client.post("/api/v1/jobs", json={"pipeline": "paint", "params": params})
+    assert answer.status_code == 202, answer.text
+    job = finished(client, answer.json()["id"])
+    assert job["state"] == "done", job
+    return job
