@@ -1,0 +1,49 @@
+"""Text-to-image with diffusion models. This module only declares; what it declares is imported in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from webui.api import ModelKind, PipelineSpec, SettingsSpec, TabSpec, hookimpl
+
+from .params import EXAMPLES, DiffusionSettings, Txt2Img
+
+_CLIP = Path(__file__).resolve().parent / "configs" / "clip"
+
+
+def _recognise(path: Path) -> Mapping[str, Any] | None:
+    """The host tells checkpoints apart by itself; that single files are read with CLIP's vocabulary is known here."""
+    return {"tokenizer": str(_CLIP)} if path.suffix.lower() == ".safetensors" else {}
+
+
+@hookimpl
+def register_pipelines() -> Iterable[PipelineSpec]:
+    return [
+        PipelineSpec(
+            id="diffusion.txt2img",
+            title="Text to image",
+            params=Txt2Img,
+            run="extensions.diffusion.txt2img:Txt2ImgPipeline",
+            tab="txt2img",
+            description="Pictures from a description, with any diffusers model or SD 1.x and SDXL checkpoint.",
+            examples=EXAMPLES,
+        )
+    ]
+
+
+@hookimpl
+def register_tabs() -> Iterable[TabSpec]:
+    return [TabSpec("txt2img", "Text to image", order=10)]
+
+
+@hookimpl
+def register_model_kinds() -> Iterable[ModelKind]:
+    folders = ("checkpoints", "diffusers", "Stable-diffusion", "starter")
+    return [ModelKind("text_to_image", "Text to image", folders=folders, recognise=_recognise)]
+
+
+@hookimpl
+def register_settings() -> Iterable[SettingsSpec]:
+    return [SettingsSpec("diffusion", "Diffusion", DiffusionSettings)]

@@ -1,0 +1,189 @@
+"""The heart of text to image: draws groups of pictures with leased components, in the precision that gives finite
+values.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from webui.api import Context, JobFailed, ResolvedModel, Work
+
+from . import decoding, previews
+from .calling import Call, fit_size, make_call, refuse_other_tasks, size_multiple, too_long
+from .loading import Plan, assemble, make_plan, requests
+from .params import Txt2Img
+from .samplers import make_scheduler, sampler_name
+
+
+class NotFinite(Exception):
+    """A stage gave NaN, infinities or a blank picture. ``stage`` is ``denoise`` or ``decode``."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+
+class Drawing:
+    """One job's way of drawing with one model."""
+
+    def __init__(self, model: ResolvedModel, params: Txt2Img, context: Context, configs: Path) -> None:
+        """Reads what the model consists of. Raises ModelError where it cannot make pictures from text."""
+        self._params = params
+        self._context = context
+        self._plan = make_plan(model, configs=configs)
+        refuse_other_tasks(self._plan)
+        self._family = model.family
+        self._plain = decoding.is_plain(self._plan)
+        # Kernels of a CPU round differently for different batch sizes: pictures are then drawn one at a time.
+        self.alone = context.device.type == "cpu" or context.deterministic
+        self._dtype = torch.float32 if context.device.type == "cpu" else context.dtype
+        self._wide: set[str] = set()
+        """Stages that are computed in float32 because half precision failed."""
+        if self._dtype == torch.float16 and self._plain and self._plan.config("vae").get("force_upcast"):
+            self._wide.add("decode")
+        self.sampler = params.sampler
+
+    def draw(self, indices: Sequence[int]) -> list[Image.Image]:
+        """The pictures of these indices, made together; picture i has seed + i. Raises Cancelled, JobFailed,
+        ModelError.
+        """
+        while True:
+            try:
+                return self._draw(indices)
+            except NotFinite as error:
+                stage = error.stage
+            # Here the traceback no longer holds the failed attempt's tensors.
+            if stage in self._wide or self._dtype == torch.float32:
+                raise JobFailed(
+                    "The model gave no valid picture (NaN or a blank one).",
+                    hint="Try another sampler, fewer extremes of guidance, or another model.",
+                )
+            self._wide.add(stage)
+            name = str(self._dtype).removeprefix("torch.")
+            words = {"denoise": "The denoiser", "decode": "The VAE"}[stage]
+            self._context.warn(f"{words} gave invalid values in {name} and is computed in float32.")
+
+    def _dtype_of(self, component: str) -> torch.dtype:
+        if "denoise" in self._wide or (component == "vae" and "decode" in self._wide):
+            return torch.float32
+        return self._dtype
+
+    def _draw(self, indices: Sequence[int]) -> list[Image.Image]:
+        params = self._params
+        work = Work("denoise", self._family, params.width or 0, params.height or 0, len(indices))
+        with self._context.models.lease(requests(self._plan, self._dtype_of), work=work) as components:
+            scheduler = None
+            if "scheduler" in components:
+                scheduler = make_scheduler(components["scheduler"], params.sampler, params.schedule)
+                self.sampler = sampler_name(scheduler)
+            pipe = assemble(self._plan, components, scheduler)
+            width, height = self._size(pipe)
+            generators = [self._context.generator(params.seed + index) for index in indices]
+            call = make_call(pipe, self._plan, params, width, height, generators)
+            self._tell(call, pipe)
+            images = self._run(pipe, call, indices, width, height)
+        self._check_size(images, width, height)
+        return images
+
+    def _run(self, pipe: Any, call: Call, indices: Sequence[int], width: int, height: int) -> list[Image.Image]:
+        arguments = {**call.arguments, **self._watch(pipe, indices, width, height)}
+        self._context.check_cancelled()
+        if not self._plain:
+            return self._blank_checked(list(_pictures(pipe(**arguments, output_type="pil"))))
+        latents = pipe(**arguments, output_type="latent")[0]
+        if not torch.isfinite(latents).all():
+            raise NotFinite("denoise")
+        return list(self._decoded(pipe.vae, latents))
+
+    def _decoded(self, vae: Any, latents: torch.Tensor) -> Iterator[Image.Image]:
+        for row in latents.split(1):
+            self._context.check_cancelled()
+            pixels = decoding.decode(vae, row)
+            if not torch.isfinite(pixels).all():
+                raise NotFinite("decode")
+            yield decoding.to_image(pixels)
+
+    def _blank_checked(self, images: list[Image.Image]) -> list[Image.Image]:
+        """A picture of one colour is how NaN looks once it is a picture."""
+        if any(decoding.is_flat(image) for image in images):
+            if self._dtype != torch.float32 and "denoise" not in self._wide:
+                raise NotFinite("denoise")
+            self._context.warn("A picture has a single colour; the model or its settings may be at fault.")
+        return images
+
+    def _watch(self, pipe: Any, indices: Sequence[int], width: int, height: int) -> dict[str, Any]:
+        """The callback argument of this pipeline, new style or old, that tells progress, shows previews and heeds a
+        cancel.
+        """
+        known = inspect.signature(type(pipe).__call__).parameters
+        asked = self._params.steps or 1
+
+        def step(number: int, latents: Any) -> None:
+            scheduler = getattr(pipe, "scheduler", None)
+            total = (
+                max(int(getattr(pipe, "num_timesteps", 0) or 0), number, 1)
+                if scheduler is not None
+                else max(asked, number)
+            )
+            self._context.progress(number, total, batch=len(indices))
+            if isinstance(latents, torch.Tensor):
+                self._show(pipe, latents, indices[0], width, height)
+
+        def at_end(_pipe: Any, number: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            step(number + 1, tensors.get("latents"))
+            return {}
+
+        if "callback_on_step_end" in known:
+            return {"callback_on_step_end": at_end}
+        if "callback" in known:
+            old: Callable[[int, Any, Any], None] = lambda number, _timestep, latents: step(number + 1, latents)  # noqa: E731
+            return {"callback": old, "callback_steps": 1} if "callback_steps" in known else {"callback": old}
+        return {}
+
+    def _show(self, pipe: Any, latents: torch.Tensor, index: int, width: int, height: int) -> None:
+        seen = previews.visible(latents, pipe, width, height)
+        if seen is not None:
+            vae = pipe.vae
+            self._context.preview(lambda: previews.preview(seen, vae, width, height), index)
+
+    def _size(self, pipe: Any) -> tuple[int, int]:
+        asked = (self._params.width or 512, self._params.height or 512)
+        multiple = size_multiple(pipe, self._plan)
+        width, height = fit_size(*asked, multiple)
+        if (width, height) != asked:
+            self._context.warn(
+                f"This model draws sizes in steps of {multiple} px: {width}x{height} instead of {asked[0]}x{asked[1]}."
+            )
+        return width, height
+
+    def _check_size(self, images: list[Image.Image], width: int, height: int) -> None:
+        for image in images:
+            if image.size != (width, height):
+                self._context.warn(f"The model drew {image.width}x{image.height} instead of {width}x{height}.")
+
+    def _tell(self, call: Call, pipe: Any) -> None:
+        for note in call.notes:
+            self._context.warn(note)
+        for words, text in (("prompt", self._params.prompt), ("negative prompt", self._params.negative_prompt)):
+            lost = too_long(pipe, text)
+            if lost:
+                self._context.warn(f"The {words} is {lost} tokens longer than the model reads; its end was cut off.")
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
+
+
+def _pictures(output: Any) -> Sequence[Any]:
+    """The pictures in a pipeline's answer. Raises JobFailed on anything else, such as a video's frames."""
+    first = output[0]
+    rows = [first] if isinstance(first, Image.Image) else first
+    if not isinstance(rows, list) or not all(isinstance(row, Image.Image) for row in rows):
+        raise JobFailed(f"The model answered with {type(first).__name__}, not with pictures.")
+    return rows

@@ -1,0 +1,101 @@
+"""What the diffusion pipelines can be asked, as forms, routes and the command line read it; imports nothing heavy."""
+
+from __future__ import annotations
+
+# The fields have the names of the functions that declare them.
+import webui.api as declare
+
+SAMPLERS = (
+    "Automatic",
+    "Euler",
+    "Euler a",
+    "DPM++ 2M",
+    "DPM++ 2M SDE",
+    "DPM++ SDE",
+    "DPM++ 2S",
+    "DPM++ 3M",
+    "DDIM",
+    "UniPC",
+    "LCM",
+    "TCD",
+    "Heun",
+    "DPM2",
+    "DPM2 a",
+    "LMS",
+    "PNDM",
+    "DEIS",
+    "DDPM",
+)
+"""Automatic is the sampler that the model's makers chose."""
+
+SCHEDULES = ("Automatic", "Karras", "Exponential", "Beta", "SGM Uniform", "Simple", "Normal", "DDIM")
+"""How the noise levels are spread over the steps."""
+
+EXAMPLES = (
+    {
+        "title": "Red hair and glasses",
+        "prompt": "a smiling person with long red hair and glasses, blue background",
+        "seed": 1,
+    },
+    {
+        "title": "A friend in a hat",
+        "prompt": "a happy person with short black hair and a green hat, yellow background",
+        "seed": 7,
+    },
+    {
+        "title": "Sunglasses and a beard",
+        "prompt": "a person with a brown beard, curly hair and sunglasses, pink background",
+        "seed": 3,
+    },
+)
+SIZE_PRESETS = ("512x512", "768x768", "1024x1024", "832x1216", "1216x832")
+
+
+class Txt2Img(declare.Params):
+    """Text to image."""
+
+    prompt: str = declare.prompt(label="Prompt", help="What the picture shows", placeholder="Describe the picture")
+    negative_prompt: str = declare.prompt(label="Negative prompt", help="What it should not show", rows=2)
+    model: str = declare.model(kind="text_to_image", help="Empty: the first model of this kind")
+    width: int | None = declare.size(
+        label="Width", help="In pixels; empty: the model's own, else 512", presets=SIZE_PRESETS
+    )
+    height: int | None = declare.size(label="Height", help="In pixels; empty: the model's own, else 512")
+    steps: int | None = declare.integer(
+        None,
+        minimum=1,
+        maximum=200,
+        label="Steps",
+        auto=20,
+        help="More are slower and finer; empty: the model's own, else 20",
+    )
+    guidance_scale: float | None = declare.number(
+        None,
+        minimum=0.0,
+        maximum=30.0,
+        step=0.1,
+        label="Guidance scale",
+        auto=7.0,
+        help="How closely the picture follows the prompt; empty: the model's own, else 7",
+    )
+    sampler: str = declare.choice(
+        "Automatic", SAMPLERS, label="Sampler", group="Sampling", help="Automatic: the model's own"
+    )
+    schedule: str = declare.choice(
+        "Automatic", SCHEDULES, label="Schedule", group="Sampling", help="How noise levels are spread over the steps"
+    )
+    seed: int = declare.seed(help="-1 draws one at random; picture i of a job has seed + i")
+    batch_size: int = declare.integer(
+        1, minimum=1, maximum=16, label="Batch size", group="Batch", help="Pictures made at once"
+    )
+    batch_count: int = declare.integer(
+        1, minimum=1, maximum=100, label="Batch count", group="Batch", help="How many such batches"
+    )
+
+
+class DiffusionSettings(declare.Params):
+    """Settings of the extension."""
+
+    default_text_to_image: str = declare.model(
+        kind="text_to_image", label="Default model", help="Used where a request names none; empty: the starter"
+    )

@@ -1,0 +1,271 @@
+"""The list of models: from the models folders to what forms offer, from a reference to the model that a job runs."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from webui.core.errors import ModelError, NotFound
+from webui.core.settings import Settings
+from webui.core.specs import ModelKind
+
+from .entry import ModelEntry, kind_words
+from .folders import inspect_folder, weight_files
+from .hashes import HashStore
+from .headers import read_header
+from .recognise import recognise
+from .scan import PICKLE_ENDINGS, Candidate, candidates, single
+
+log = logging.getLogger(__name__)
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_SHORT_HASH = re.compile(r" \[[0-9a-f]{6,64}\]$")
+_FOLDER_KINDS: Mapping[str, str] = {
+    "checkpoints": "text_to_image",
+    "stable-diffusion": "text_to_image",
+    "diffusers": "text_to_image",
+    "starter": "text_to_image",
+    "loras": "lora",
+    "lora": "lora",
+    "vae": "vae",
+    "controlnet": "controlnet",
+    "embeddings": "embedding",
+}
+_PICKLE = "It is a pickle, which can run code when it is opened; convert it to safetensors."
+
+
+class Catalog:
+    """Every model in the models folders.
+
+    The folders are read at the first question and at ``refresh``; what has not changed is not opened again. Threads
+    may share one: its lock guards the two tables, and is held while the folders are read.
+    """
+
+    def __init__(self, settings: Settings, kinds: Iterable[ModelKind] = (), *, allow_paths: bool = False) -> None:
+        """``allow_paths``: references may be paths of this machine (the command line and its worker; never a
+        request).
+        """
+        self._settings = settings
+        self._kinds = tuple(kinds)
+        self._allow_paths = allow_paths
+        self._hashes = HashStore(settings.data_dir / "cache" / "model_hashes.json")
+        self._lock = threading.Lock()
+        self._seen: dict[Path, tuple[tuple[int, ...], ModelEntry]] = {}
+        self._entries: tuple[ModelEntry, ...] | None = None
+
+    def entries(self, kind: str = "") -> tuple[ModelEntry, ...]:
+        """All models, or those of one kind, by reference; broken ones among them, with their ``problem``."""
+        with self._lock:
+            if self._entries is None:
+                self._entries = self._scan()
+            found = self._entries
+        return tuple(entry for entry in found if not kind or entry.kind == kind)
+
+    def refresh(self) -> tuple[ModelEntry, ...]:
+        """Read the folders again."""
+        with self._lock:
+            self._entries = self._scan()
+            return self._entries
+
+    def default(self, kind: str) -> ModelEntry | None:
+        """The model an empty reference means: a setting ``default_<kind>`` of an extension, a starter, else the first
+        by reference.
+        """
+        usable = [entry for entry in self.entries(kind) if entry.usable]
+        for values in (self._settings.extensions[name] for name in sorted(self._settings.extensions)):
+            wanted = values.get(f"default_{kind}")
+            if wanted:
+                try:
+                    return self.resolve(str(wanted), kind)
+                except (NotFound, ModelError) as error:
+                    log.warning("the setting default_%s is not used: %s", kind, error)
+        return min(usable, key=_preference, default=None)
+
+    def resolve(self, ref: str, kind: str = "", *, allow_paths: bool | None = None) -> ModelEntry:
+        """What ``ref`` means: a reference, a title, an unambiguous file name, a path where they are allowed, a hub
+        id; empty: the default.
+
+        Raises NotFound for what is not there, ModelError for what cannot be used or is of another kind.
+        """
+        ref = _SHORT_HASH.sub("", ref.strip())
+        entry = self._find(ref, kind, self._allow_paths if allow_paths is None else allow_paths)
+        if entry.problem:
+            raise ModelError(f"Model {entry.ref!r} cannot be used. {entry.problem}")
+        if kind and entry.format != "hub" and entry.kind != kind:
+            raise ModelError(
+                f"Model {entry.ref!r} is of kind {kind_words(entry.kind)}; expected: {kind_words(kind)}.",
+                hint="`models list` shows what each model is.",
+            )
+        return entry
+
+    def hashed(self, entry: ModelEntry) -> ModelEntry:
+        """``entry`` with its sha256, for which its weights are read once; later answers come from a table. Raises
+        OSError.
+        """
+        if entry.sha256 or entry.path is None:
+            return entry
+        return replace(entry, sha256=self._hashes.digest(_weights(entry.path)))
+
+    def _find(self, ref: str, kind: str, allow_paths: bool) -> ModelEntry:
+        if not ref:
+            found = self.default(kind)
+            if found is None:
+                raise NotFound(
+                    f"There is no {kind_words(kind)} yet.", hint=f"Put one into {self._settings.models_dirs[0]}."
+                )
+            return found
+        return self._listed(ref, kind) or self._unlisted(ref, kind, allow_paths)
+
+    def _listed(self, ref: str, kind: str) -> ModelEntry | None:
+        """The entry whose reference, title or file name ``ref`` is. Usable ones of the kind go first."""
+        rows = self.entries()
+        for matches in (
+            [entry for entry in rows if entry.ref == ref],
+            [entry for entry in rows if entry.title == ref],
+            [entry for entry in rows if entry.path is not None and ref in (entry.path.name, entry.path.stem)],
+        ):
+            fitting = [entry for entry in matches if entry.usable and (not kind or entry.kind == kind)] or matches
+            if len(fitting) > 1:
+                names = ", ".join(entry.ref for entry in fitting[:6])
+                raise ModelError(f"{ref!r} may mean any of {names}.", hint="Use one of these references.")
+            if fitting:
+                return fitting[0]
+        return None
+
+    def _unlisted(self, ref: str, kind: str, allow_paths: bool) -> ModelEntry:
+        path = Path(ref).expanduser()
+        if allow_paths and path.exists():
+            candidate = single(path.resolve(), str(path.resolve()))
+            if candidate is None:
+                raise ModelError(f"{ref!r} is neither a safetensors file nor a folder with a model_index.json.")
+            return self._with_hash(self._read(candidate, candidate.relative))
+        if _HUB_ID.fullmatch(ref) and not ref.endswith((".safetensors", *PICKLE_ENDINGS)):
+            return ModelEntry(ref=ref, title=ref, kind=kind or "text_to_image", format="hub", path=None)
+        names = [entry.ref for entry in self.entries(kind)]
+        near = difflib.get_close_matches(ref, names, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "`models list` shows what is there."
+        raise NotFound(f"There is no {kind_words(kind) if kind else 'model'} {ref!r}.", hint=hint)
+
+    def _scan(self) -> tuple[ModelEntry, ...]:
+        seen: dict[Path, tuple[tuple[int, ...], ModelEntry]] = {}
+        for place, root in enumerate(self._settings.models_dirs, start=1):
+            for candidate in candidates(root):
+                known = self._seen.get(candidate.path)
+                ref = candidate.relative if place == 1 else f"{place}:{candidate.relative}"
+                entry = known[1] if known and known[0] == candidate.stamp else self._read(candidate, ref)
+                seen.setdefault(candidate.path, (candidate.stamp, self._with_hash(entry)))
+        self._seen = seen
+        return tuple(sorted((entry for _, entry in seen.values()), key=lambda entry: entry.ref))
+
+    def _with_hash(self, entry: ModelEntry) -> ModelEntry:
+        """``entry`` with its sha256 where it is remembered; nothing is read."""
+        if entry.path is None or entry.problem:
+            return entry
+        try:
+            return replace(entry, sha256=self._hashes.known(_weights(entry.path)))
+        except OSError:
+            return entry
+
+    def _read(self, candidate: Candidate, ref: str) -> ModelEntry:
+        entry = _read_folder(candidate, ref) if candidate.is_folder else _read_file(candidate, ref)
+        folders = set(Path(candidate.relative).parts[:-1])
+        for kind in self._kinds:
+            if entry.kind == kind.id or (entry.kind == "unknown" and folders & set(kind.folders)):
+                entry = _asked(entry, kind)
+        return entry
+
+
+def _weights(path: Path) -> list[Path]:
+    return weight_files(path) if path.is_dir() else [path]
+
+
+def _preference(entry: ModelEntry) -> tuple[bool, bool, str]:
+    return (entry.ref != "starter/avatar", not entry.ref.startswith("starter/"), entry.ref)
+
+
+def _read_folder(candidate: Candidate, ref: str) -> ModelEntry:
+    facts = inspect_folder(candidate.path)
+    return ModelEntry(
+        ref=ref,
+        title=facts.title,
+        kind=facts.kind,
+        format="diffusers",
+        path=candidate.path,
+        family=facts.family,
+        variant=facts.variant,
+        size_bytes=candidate.size_bytes,
+        recommended=facts.recommended,
+        examples=facts.examples,
+        tokenizer=facts.tokenizer,
+        problem=facts.problem,
+    )
+
+
+def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
+    parts = [part.lower() for part in Path(candidate.relative).parts[:-1]]
+    guess = next((_FOLDER_KINDS[part] for part in parts if part in _FOLDER_KINDS), "unknown")
+    entry = ModelEntry(
+        ref=ref,
+        title=candidate.path.stem,
+        kind=guess,
+        format="single_file",
+        path=candidate.path,
+        size_bytes=candidate.size_bytes,
+    )
+    if candidate.path.suffix.lower() in PICKLE_ENDINGS:
+        return replace(entry, problem=_PICKLE)
+    try:
+        found = recognise(read_header(candidate.path))
+    except ModelError as error:
+        return replace(entry, problem=error.message)
+    except OSError as error:
+        return replace(entry, problem=f"It cannot be read: {error}.")
+    kind = guess if found.kind == "unknown" and found.problem else found.kind
+    return replace(
+        entry,
+        kind=kind,
+        family=found.family,
+        variant=found.variant,
+        recommended=found.recommended,
+        problem=found.problem,
+    )
+
+
+def _asked(entry: ModelEntry, kind: ModelKind) -> ModelEntry:
+    """``entry`` with what an extension knows of it: title, family, recommended, tokenizer; a kind, where the host
+    knew none.
+    """
+    if kind.recognise is None or entry.path is None:
+        return entry
+    try:
+        facts = kind.recognise(entry.path)
+    except Exception as error:  # an extension's code: its fault must not hide the other models
+        log.warning("kind %s could not look at %s: %s: %s", kind.id, entry.ref, type(error).__name__, error)
+        return entry
+    if facts is None:
+        return entry
+    if entry.kind == "unknown":
+        entry = replace(entry, kind=kind.id, problem="")
+    tokenizer = facts.get("tokenizer")
+    return replace(
+        entry,
+        title=str(facts.get("title") or entry.title),
+        family=str(facts.get("family") or entry.family),
+        recommended={**entry.recommended, **(facts.get("recommended") or {})},
+        tokenizer=entry.tokenizer or (Path(str(tokenizer)) if tokenizer else None),
+        problem=str(facts.get("problem") or entry.problem),
+    )
+
+
+def titles(entries: Sequence[ModelEntry]) -> list[tuple[str, str]]:
+    """(reference, label) pairs for a list to choose from; a label that two share is followed by the reference."""
+    labels = [entry.title for entry in entries]
+    return [
+        (entry.ref, entry.title if labels.count(entry.title) == 1 else f"{entry.title} ({entry.ref})")
+        for entry in entries
+    ]

@@ -1,0 +1,64 @@
+"""What the catalog says of one model: read by forms and routes in the web process, and by the worker that loads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Format = Literal["diffusers", "single_file", "hub"]
+
+KINDS: Mapping[str, str] = {
+    "text_to_image": "text-to-image model",
+    "image_to_image": "image-to-image model",
+    "inpaint": "inpainting model",
+    "video": "video model",
+    "lora": "LoRA",
+    "vae": "VAE",
+    "controlnet": "ControlNet",
+    "embedding": "embedding",
+    "unet": "denoiser without its text encoder and VAE",
+    "text_encoder": "text encoder",
+    "unknown": "file of an unknown kind",
+}
+"""The kinds this room tells apart, with words for messages. Extensions may add others."""
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model on disk (or a hub id). An entry with a ``problem`` is listed and never loaded."""
+
+    ref: str
+    """Unique and lasting: the path below its models folder, with forward slashes. ``2:...`` marks the second models
+    folder's.
+    """
+    title: str
+    kind: str
+    format: Format
+    path: Path | None
+    """None for a hub id."""
+    family: str = ""
+    """Such as sd1, sd2, sdxl, sdxl_refiner, sd3, flux; empty where unknown."""
+    variant: str = ""
+    """``v_prediction`` where the weights say so."""
+    size_bytes: int = 0
+    sha256: str = ""
+    """Of the weights; empty until ``Catalog.hashed`` has read them once."""
+    recommended: Mapping[str, Any] = field(default_factory=dict)
+    """Parameter values that suit it: width, height, guidance_scale, steps ..."""
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Parameter sets to offer someone who has not begun."""
+    tokenizer: Path | None = None
+    """Folder of the tokenizer its prompts go through."""
+    problem: str = ""
+    """Why it cannot be used."""
+
+    @property
+    def usable(self) -> bool:
+        return not self.problem
+
+
+def kind_words(kind: str) -> str:
+    """``kind`` for a sentence."""
+    return KINDS.get(kind, kind.replace("_", " "))

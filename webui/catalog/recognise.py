@@ -1,0 +1,232 @@
+"""From a weights file's table to what the model is: kind, family, and what it recommends. Looks at names and shapes
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .headers import Header
+
+NATIVE_SIZE_PX: Mapping[str, int] = {
+    "sd1": 512,
+    "sd2": 768,
+    "sdxl": 1024,
+    "sdxl_refiner": 1024,
+    "sd3": 1024,
+    "flux": 1024,
+}
+"""What each family was trained at."""
+
+LOADABLE_FAMILIES = frozenset({"sd1", "sdxl"})
+"""Single-file families for which the application brings configurations."""
+
+_UNET = "model.diffusion_model."
+_CONV_IN = _UNET + "input_blocks.0.0.weight"
+_CONTEXT_SIZES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl_refiner"}
+_LORA_MARKS = (
+    ".lora_down.weight",
+    ".lora_A.weight",
+    ".lora.down.weight",
+    ".hada_w1_a",
+    ".lokr_w1",
+    ".lora_A.default.weight",
+)
+_TEXT_ENCODER_MARKS = (
+    "text_model.encoder.layers.0.",
+    "encoder.block.0.layer.0.SelfAttention.",
+    "transformer.resblocks.0.",
+)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a file is. ``problem`` says why it cannot be used, where it cannot."""
+
+    kind: str
+    family: str = ""
+    variant: str = ""
+    recommended: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+def recognise(header: Header) -> Recognised:
+    """What the file with this table is; ``unknown`` with a problem where no rule fits."""
+    for rule in (
+        _whole_unet_checkpoint,
+        _transformer_checkpoint,
+        _lora,
+        _controlnet,
+        _vae,
+        _embedding,
+        _unet,
+        _text_encoder,
+    ):
+        found = rule(header)
+        if found is not None:
+            return found
+    return Recognised("unknown", problem="The names of its tensors belong to no kind of model that is known here.")
+
+
+def recommended_for(family: str) -> dict[str, Any]:
+    """Parameter values that suit a family."""
+    size = NATIVE_SIZE_PX.get(family)
+    return {"width": size, "height": size} if size else {}
+
+
+def _whole_unet_checkpoint(header: Header) -> Recognised | None:
+    """SD1, SD2, SDXL in the layout they were published in: ``model.diffusion_model.input_blocks...``."""
+    if _CONV_IN not in header.shapes:
+        return None
+    family = _unet_family(header)
+    channels = _dimension(header, _CONV_IN, 1)
+    kind = {4: "text_to_image", 9: "inpaint", 8: "image_to_image"}.get(channels, "unknown")
+    if family == "sdxl_refiner":
+        kind = "image_to_image"
+    variant = "v_prediction" if "v_pred" in header.shapes or _says_v_prediction(header) else ""
+    return Recognised(kind, family, variant, recommended_for(family), _unet_problem(header, family, channels))
+
+
+def _unet_family(header: Header) -> str:
+    """By the text encoders in the file; by the width of the text the denoiser attends to where there are none."""
+    if header.has("conditioner.embedders.1."):
+        return "sdxl"
+    if header.has("conditioner.embedders.0.model."):
+        return "sdxl_refiner"
+    if header.has("cond_stage_model.model."):
+        return "sd2"
+    if header.has("cond_stage_model.transformer."):
+        return "sd1"
+    for key in header.shapes:
+        if key.startswith(_UNET) and key.endswith("transformer_blocks.0.attn2.to_k.weight"):
+            return _CONTEXT_SIZES.get(_dimension(header, key, 1), "")
+    return ""
+
+
+def _unet_problem(header: Header, family: str, channels: int) -> str:
+    missing = [
+        words
+        for words, prefixes in (
+            ("text encoder", ("cond_stage_model.", "conditioner.embedders.")),
+            ("VAE", ("first_stage_model.",)),
+        )
+        if not any(header.has(prefix) for prefix in prefixes)
+    ]
+    if missing:
+        return f"The file holds a denoiser without its {' and '.join(missing)}; a whole checkpoint is needed."
+    if channels not in (4, 8, 9):
+        return f"Its denoiser takes {channels} channels; 4, 8 or 9 are known."
+    if family not in LOADABLE_FAMILIES:
+        name = family or "this family"
+        return f"Single files of {name} cannot be loaded; the same model as a diffusers folder can."
+    if any(dtype.startswith(("F8", "F4", "F6")) for dtype in header.dtypes):
+        return "Its weights are stored in 8 bits or less; fp16, bf16 or fp32 is needed."
+    return ""
+
+
+def _says_v_prediction(header: Header) -> bool:
+    said = header.metadata.get("modelspec.prediction_type", "") or header.metadata.get("prediction_type", "")
+    return said.lower().replace("-", "_") in ("v", "v_prediction", "v_pred")
+
+
+def _transformer_checkpoint(header: Header) -> Recognised | None:
+    """FLUX and SD3 denoisers; their single files rarely hold the text encoders."""
+    family = ""
+    for prefix in ("", _UNET):
+        if prefix + "double_blocks.0.img_attn.qkv.weight" in header.shapes:
+            family = "flux"
+        elif header.has(prefix + "joint_blocks.0.context_block."):
+            family = "sd3"
+    if not family:
+        return None
+    problem = f"Single files of {family} cannot be loaded; the same model as a diffusers folder can."
+    return Recognised("text_to_image", family, recommended=recommended_for(family), problem=problem)
+
+
+def _lora(header: Header) -> Recognised | None:
+    if not any(key.endswith(_LORA_MARKS) for key in header.shapes):
+        return None
+    return Recognised("lora", _lora_family(header))
+
+
+def _lora_family(header: Header) -> str:
+    if header.has("lora_unet_double_blocks") or header.has("transformer.single_transformer_blocks"):
+        return "flux"
+    if header.has("lora_te2_") or header.has("text_encoder_2.") or header.has("lora_te1_"):
+        return "sdxl"
+    for key in header.shapes:
+        if "attn2" in key and "to_k" in key and key.endswith(("lora_down.weight", "lora_A.weight", "lora.down.weight")):
+            return _CONTEXT_SIZES.get(_dimension(header, key, 1), "")
+    said = header.metadata.get("ss_base_model_version", "").lower()
+    return next(
+        (family for mark, family in (("sdxl", "sdxl"), ("sd_v2", "sd2"), ("sd_v1", "sd1")) if said.startswith(mark)), ""
+    )
+
+
+def _controlnet(header: Header) -> Recognised | None:
+    marks = (
+        "control_model.",
+        "controlnet_cond_embedding.",
+        "lora_controlnet",
+        "input_hint_block.",
+        "controlnet_blocks.",
+    )
+    if not any(header.has(mark) for mark in marks):
+        return None
+    for key in header.shapes:
+        if key.endswith("attn2.to_k.weight"):
+            return Recognised("controlnet", _CONTEXT_SIZES.get(_dimension(header, key, 1), ""))
+    return Recognised("controlnet")
+
+
+def _vae(header: Header) -> Recognised | None:
+    for prefix in ("", "first_stage_model.", "vae."):
+        if prefix + "decoder.conv_in.weight" in header.shapes and prefix + "decoder.conv_out.weight" in header.shapes:
+            channels = _dimension(header, prefix + "decoder.conv_in.weight", 1)
+            return Recognised("vae", "" if channels == 4 else {16: "flux"}.get(channels, ""))
+    return None
+
+
+def _embedding(header: Header) -> Recognised | None:
+    """Textual inversion: a few vectors of a text encoder's width."""
+    if {"clip_l", "clip_g"} <= set(header.shapes):
+        return Recognised("embedding", "sdxl")
+    if len(header.shapes) > 8:
+        return None
+    for key, shape in header.shapes.items():
+        if (key == "emb_params" or key.startswith("string_to_param") or len(header.shapes) == 1) and len(shape) in (
+            1,
+            2,
+        ):
+            family = _CONTEXT_SIZES.get(shape[-1], "") if shape[-1] in (768, 1024) else ""
+            if key == "emb_params" or family:
+                return Recognised("embedding", family)
+    return None
+
+
+def _unet(header: Header) -> Recognised | None:
+    """A denoiser alone, under diffusers' names or the published ones."""
+    if "conv_in.weight" in header.shapes and header.has("down_blocks.") and header.has("time_embedding."):
+        for key in header.shapes:
+            if key.endswith("attn2.to_k.weight"):
+                return Recognised("unet", _CONTEXT_SIZES.get(_dimension(header, key, 1), ""))
+        return Recognised("unet")
+    if "input_blocks.0.0.weight" in header.shapes and header.has("time_embed."):
+        return Recognised("unet")
+    if header.has("transformer_blocks.0.") and "proj_out.weight" in header.shapes:
+        return Recognised("unet")
+    return None
+
+
+def _text_encoder(header: Header) -> Recognised | None:
+    if any(header.has(prefix + mark) for mark in _TEXT_ENCODER_MARKS for prefix in ("", "model.")):
+        return Recognised("text_encoder")
+    return None
+
+
+def _dimension(header: Header, key: str, axis: int) -> int:
+    """Size of ``key`` along ``axis``; 0 where the tensor has fewer axes."""
+    shape = header.shapes.get(key, ())
+    return shape[axis] if len(shape) > axis else 0
