@@ -28,6 +28,7 @@ library.
 """
 
 Jobs = list[Job]
+Rows = list[dict[str, Any]]
 
 
 class JobService:
@@ -144,10 +145,13 @@ class JobService:
         return job
 
     def subscribe(self, job_id: str | None = None) -> Subscription:
-        """Watch one job or, with None, all; snapshots come first (see ``Subscription``). Raises NotFound."""
+        """Watch one job or, with None, all: snapshots come first, of all that run and the newest 200 that wait.
+
+        See ``Subscription`` for what follows. Raises NotFound.
+        """
         return self.hub.subscribe(job_id)
 
-    def workers(self) -> list[dict[str, Any]]:  # type: ignore[valid-type]
+    def workers(self) -> Rows:
         """One row a worker: name, state (stopped, starting, ready or busy), pid, job_id, device (DeviceStatus or
         None).
         """
@@ -166,7 +170,7 @@ class JobService:
         raise NotFound(f"there is no pipeline {name!r}.", hint=known)
 
     def _active(self) -> Jobs:
-        return self.store.page((JobState.QUEUED, JobState.RUNNING), limit=200)
+        return self.store.page(JobState.RUNNING) + self.store.page(JobState.QUEUED, limit=200)
 
     def _wake(self) -> None:
         for dispatcher in self._dispatchers:
