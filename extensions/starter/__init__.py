@@ -1,0 +1,46 @@
+"""The drawing world and the starter model's training. This module only declares; torch is imported in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from webui.api import PipelineSpec, TabSpec, hookimpl
+
+from .params import DrawParams, EvaluateParams, TrainParams
+
+
+@hookimpl
+def register_pipelines() -> Iterable[PipelineSpec]:
+    return [
+        PipelineSpec(
+            id="starter.draw",
+            title="Draw avatars",
+            params=DrawParams,
+            run="extensions.starter.pipelines:DrawPipeline",
+            tab="starter",
+            description="Drawn people with captions and attributes known exactly: pictures, or a data set in a folder.",
+        ),
+        PipelineSpec(
+            id="starter.train",
+            title="Train the starter model",
+            params=TrainParams,
+            run="extensions.starter.pipelines:TrainPipeline",
+            tab="starter",
+            description="All networks from nothing, on drawn pictures; goes on where it was stopped.",
+            outputs="file",
+        ),
+        PipelineSpec(
+            id="starter.evaluate",
+            title="Measure the starter model",
+            params=EvaluateParams,
+            run="extensions.starter.pipelines:EvaluatePipeline",
+            tab="starter",
+            description="Whether pictures made from held-out captions show what the captions say, and how fast.",
+            outputs="scalar",
+        ),
+    ]
+
+
+@hookimpl
+def register_tabs() -> Iterable[TabSpec]:
+    return [TabSpec("starter", "Starter", order=90)]

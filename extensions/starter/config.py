@@ -1,0 +1,99 @@
+"""First station of training: a TOML file -> TrainingConfig. Light: pydantic and the standard library."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AutoencoderConfig(_Part):
+    """The f8 autoencoder's shape and training."""
+
+    channels: tuple[int, ...] = (16, 32, 64, 96)
+    layers: int = 1
+    groups: int = Field(2, description="Norm groups; few, because many small groups wash flat colours out")
+    latent_channels: int = 4
+    steps: int = Field(8000, ge=1)
+    crop_steps: float = Field(
+        0.65, ge=0, le=1, description="Share of the steps that see 64-pixel crops, the rest whole pictures"
+    )
+    crop: int = 64
+    crop_batch: int = 16
+    batch: int = 8
+    rate: float = 1.5e-3
+    decay: float = Field(0.3, description="Share of the steps, at the end, in which the rate falls to zero")
+    ema: float = 0.998
+    kl: float = 2e-4
+    feature_weight: float = Field(3.0, description="Extra weight of eyes, mouth, beard and eyewear in the loss")
+    edge: float = Field(0.5, description="Weight of the edge term")
+    coarse: float = Field(4.0, description="Weight of the 8x8 means: without it colour is learned long after shape")
+
+
+class DecoderConfig(_Part):
+    """The decoder's further training on whole pictures, encoder and latents kept."""
+
+    steps: int = Field(2000, ge=1)
+    batch: int = 8
+    rate: float = 1e-3
+    decay: float = 0.5
+    ema: float = 0.995
+    noise: float = Field(0.05, description="Noise on the (unit variance) latents, so that near misses decode well too")
+
+
+class DenoiserConfig(_Part):
+    """The text encoder's and the UNet's shape and their joint training on whitened latents."""
+
+    channels: tuple[int, ...] = (64, 128, 128)
+    layers: int = 1
+    head_dim: int = 32
+    text_width: int = 192
+    text_layers: int = 3
+    text_hidden: int = 384
+    pool: int = Field(20000, description="Drawn pictures encoded once; captions are worded anew every time")
+    steps: int = Field(3000, ge=1)
+    batch: int = 64
+    rate: float = 1e-3
+    decay: float = 0.3
+    ema: float = 0.998
+    caption_drop: float = 0.1
+    min_snr_gamma: float = 5.0
+    guidance: float = Field(
+        4.0, description="The guidance scale used for sample grids and recommended in the model card"
+    )
+
+
+class JudgeConfig(_Part):
+    """The attribute classifier."""
+
+    size: int = 64
+    width: int = 32
+    steps: int = Field(1500, ge=1)
+    batch: int = 64
+    rate: float = 2e-3
+
+
+class TrainingConfig(_Part):
+    """Everything that a training run depends on. The same file and seed give the same run on the same machine."""
+
+    seed: int = 0
+    size: int = 128
+    threads: int = Field(0, description="CPU threads, 0 for torch's own choice")
+    device: str = "cpu"
+    log_every: int = 50
+    save_every: int = 250
+    grid_every: int = 500
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    denoiser: DenoiserConfig = DenoiserConfig()
+    judge: JudgeConfig = JudgeConfig()
+
+
+def load_config(path: Path) -> TrainingConfig:
+    """Read a TOML file. Raises OSError, tomllib.TOMLDecodeError or pydantic.ValidationError, each naming the place."""
+    return TrainingConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

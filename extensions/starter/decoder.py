@@ -1,0 +1,60 @@
+"""Training between autoencoder and denoiser: the decoder alone goes on learning while the latents stay what they are.
+
+It may run beside the denoiser stage: nothing it changes is seen there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from .autoencoder import picture_loss, sheet
+from .config import TrainingConfig
+from .data import avatars_at, masks, pictures
+from .latents import latent_pool
+from .loop import Hooks, Stage, step_generator
+
+
+def train_decoder(config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> AutoencoderKL:
+    """Train or go on training the decoder of `folder`/vae on slightly noisy latents; writes `folder`/vae-polished."""
+    part, hooks = config.decoder, hooks or Hooks()
+    vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).to(config.device)
+    pool = latent_pool(config, vae, folder, hooks)
+    stage = Stage(
+        "decoder",
+        {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv},
+        folder,
+        rate=part.rate,
+        steps=part.steps,
+        decay=part.decay,
+        ema=part.ema,
+        save_every=config.save_every,
+        log_every=config.log_every,
+    )
+    stage.resume()
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        generator = step_generator(config.seed, "decoder", step)
+        start = (step * part.batch) % (len(pool) - part.batch + 1)
+        people = avatars_at(start, part.batch)
+        latents = pool[start : start + part.batch].float()
+        latents = latents + part.noise * torch.randn(latents.shape, generator=generator)
+        images, weights = (
+            pictures(people, config.size),
+            1 + config.autoencoder.feature_weight * masks(people, config.size),
+        )
+        with torch.autocast(torch.device(config.device).type, torch.bfloat16):
+            made = vae.decoder(vae.post_quant_conv(latents.to(config.device))).float()
+        return picture_loss(made, images.to(config.device), weights.to(config.device), config.autoencoder)
+
+    def after(step: int) -> None:
+        if step % config.grid_every == 0 or step == part.steps:
+            with stage.average:
+                sheet(vae, config).save(folder / f"decoder-{step:06d}.png")
+                vae.save_pretrained(folder / "vae-polished")
+
+    stage.run(loss_at, hooks, after)
+    return vae

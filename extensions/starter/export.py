@@ -1,0 +1,73 @@
+"""After training: trained parts -> a diffusers directory that StableDiffusionPipeline loads, and pictures from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from torch import nn
+from transformers import CLIPTextModel
+
+_BETAS = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+def assemble(
+    vae: AutoencoderKL, unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: Path, folder: Path
+) -> None:
+    """Write the whole pipeline in half precision to `folder`, replacing what was there in one step."""
+    building = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    for name, module in (("vae", vae), ("unet", unet), ("text_encoder", text)):
+        _save_half(module, building / name)
+    shutil.copytree(tokenizer, building / "tokenizer")
+    scheduler = EulerDiscreteScheduler(
+        **_BETAS, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1
+    )
+    scheduler.save_pretrained(building / "scheduler")
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": "0.42.1",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (building / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(building, folder)
+
+
+def _save_half(module: nn.Module, folder: Path) -> None:
+    twin = type(module)(module.config) if isinstance(module, CLIPTextModel) else type(module).from_config(module.config)
+    twin.load_state_dict(module.state_dict())
+    twin.half().save_pretrained(folder, safe_serialization=True)
+
+
+def load_pipeline(folder: Path, device: str = "cpu") -> StableDiffusionPipeline:
+    """The pipeline of a model directory, in float32, without network access and without a progress bar."""
+    pipeline = StableDiffusionPipeline.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def sample(
+    pipeline: StableDiffusionPipeline, prompts: list[str], seeds: list[int], *, steps: int = 20, guidance: float = 4.0
+) -> list[Image.Image]:
+    """One picture for each prompt with its own seed."""
+    generators = [torch.Generator("cpu").manual_seed(s) for s in seeds]
+    # bf16 where the processor has it costs no visible quality and halves the time of a batch.
+    with torch.inference_mode(), torch.autocast(pipeline.device.type, torch.bfloat16):
+        images: list[Image.Image] = pipeline(
+            prompts, num_inference_steps=steps, guidance_scale=guidance, generator=generators
+        ).images
+    return images

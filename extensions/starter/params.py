@@ -1,0 +1,57 @@
+"""What the starter's pipelines take, declared once; light, read by the web process."""
+
+from __future__ import annotations
+
+from webui.api import Params, boolean, choice, folder, integer, number, seed, size, text
+
+
+class DrawParams(Params):
+    """Parameters of starter.draw."""
+
+    samples: int = integer(
+        16, minimum=1, maximum=1_000_000, label="Pictures", help="Picture i is the person of seed + i"
+    )
+    width: int = size(128, label="Size", minimum=16, maximum=1024, help="Side of the square picture in pixels")
+    seed: int = seed()
+    full_captions: bool = boolean(False, label="Full captions", help="Name every attribute that the picture shows")
+    folder: str = folder(
+        label="Data set folder",
+        help="Write an image folder with metadata.jsonl here instead of single results; needed above 1,000 pictures",
+    )
+
+
+class TrainParams(Params):
+    """Parameters of starter.train."""
+
+    preset: str = choice(
+        "cpu", {"cpu": "CPU, about two hours", "cuda": "CUDA GPU", "tiny": "A few steps, to see it run"}, label="Preset"
+    )
+    stage: str = choice(
+        "all",
+        {
+            "all": "All",
+            "autoencoder": "Autoencoder",
+            "judge": "Judge",
+            "denoiser": "Text and denoiser",
+            "decoder": "Decoder polish",
+        },
+        label="Stage",
+        advanced=True,
+    )
+    config: str = text(label="Configuration file", help="A TOML file that replaces the preset", advanced=True)
+    folder: str = folder(
+        label="Training folder",
+        help="Checkpoints and sheets stay here, and a later run goes on from them; empty: with the job",
+    )
+    seed: int = seed(0)
+
+
+class EvaluateParams(Params):
+    """Parameters of starter.evaluate."""
+
+    samples: int = integer(128, minimum=8, maximum=10_000, label="Held-out captions")
+    steps: int = integer(20, minimum=1, maximum=200, label="Steps")
+    guidance_scale: float = number(4.0, minimum=1.0, maximum=30.0, step=0.5, label="Guidance scale")
+    model: str = folder(label="Model directory", help="Empty: the bundled starter model", advanced=True)
+    judge: str = folder(label="Judge directory", help="Empty: the bundled judge", advanced=True)
+    card: str = text(label="Model card", help="Write the model card with these numbers to this file", advanced=True)

@@ -1,0 +1,142 @@
+"""Between the host and the starter's own modules: jobs -> drawings, training runs and measurements as artifacts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from webui.api import Artifact, Context, JobFailed
+
+from .config import TrainingConfig, load_config
+from .dataset import describe_avatar, write_image_folder
+from .params import DrawParams, EvaluateParams, TrainParams
+from .world import caption, draw_avatar, sample_avatar
+
+if TYPE_CHECKING:
+    from .loop import Hooks
+
+BUNDLED = Path(__file__).resolve().parents[2] / "models" / "starter"
+CONFIGS = Path(__file__).resolve().parent / "configs"
+_SINGLES = 1000
+
+
+class DrawPipeline:
+    """starter.draw: single pictures, or an image folder with an overview."""
+
+    def run(self, params: DrawParams, context: Context) -> Iterator[Artifact]:
+        if params.folder:
+            yield from self._folder(params, context)
+            return
+        if params.samples > _SINGLES:
+            raise JobFailed(
+                f"starter.draw: {params.samples} single pictures were asked for, at most {_SINGLES} are made; "
+                "name a folder to write a data set"
+            )
+        for index in context.pending(params.samples):
+            seed = params.seed + index
+            avatar = sample_avatar(seed)
+            text = caption(avatar, seed, full=params.full_captions).text
+            yield Artifact(
+                "image",
+                draw_avatar(avatar, params.width),
+                index=index,
+                seed=seed,
+                title=text,
+                infotext=describe_avatar(avatar),
+            )
+            context.progress(1, 1, "drawing")
+
+    def _folder(self, params: DrawParams, context: Context) -> Iterator[Artifact]:
+        target = Path(params.folder).expanduser()
+        write_image_folder(
+            target,
+            samples=params.samples,
+            seed=params.seed,
+            size=params.width,
+            full_captions=params.full_captions,
+            progress=lambda done, total: context.progress(done, total, "drawing"),
+        )
+        yield Artifact(
+            "file", target / "metadata.jsonl", index=0, seed=params.seed, title=f"{params.samples} pictures in {target}"
+        )
+
+
+class TrainPipeline:
+    """starter.train: the stages one after another; every finished stage is kept, and found again by the next run."""
+
+    def run(self, params: TrainParams, context: Context) -> Iterator[Artifact]:
+        from .train import STAGES, run_stage
+
+        config = _config(params)
+        folder = Path(params.folder).expanduser() if params.folder else context.work_dir / "starter"
+        folder.mkdir(parents=True, exist_ok=True)
+        hooks = _hooks(context)
+        for name in STAGES if params.stage == "all" else (params.stage,):
+            context.log.info("starter: stage %s in %s", name, folder)
+            run_stage(name, config, folder, hooks)
+        index = 0
+        for name in STAGES:
+            sheets = sorted(folder.glob(f"{name}-*.png"))
+            if sheets:
+                with Image.open(sheets[-1]) as sheet:
+                    yield Artifact(
+                        "image", sheet.convert("RGB"), index=index, seed=params.seed, title=f"{name}: last sheet"
+                    )
+                index += 1
+        yield Artifact("table", _curve(folder), index=index, title="Loss")
+        if (folder / "avatar").is_dir():
+            packed = shutil.make_archive(str(folder / "avatar"), "zip", folder / "avatar")
+            yield Artifact("file", Path(packed), index=index + 1, seed=params.seed, title="Model directory")
+
+
+class EvaluatePipeline:
+    """starter.evaluate: one JSON of measured quality, and a sheet of pictures."""
+
+    def run(self, params: EvaluateParams, context: Context) -> Iterator[Artifact]:
+        from .card import write_card
+        from .data import grid
+        from .evaluate import evaluate
+
+        shown: list[Image.Image] = []
+        numbers = evaluate(
+            Path(params.model).expanduser() if params.model else BUNDLED / "avatar",
+            Path(params.judge).expanduser() if params.judge else BUNDLED / "judge",
+            samples=params.samples,
+            steps=params.steps,
+            guidance=params.guidance_scale,
+            hooks=_hooks(context),
+            keep=lambda image, text, seed: shown.append(image) if len(shown) < 64 else None,
+        )
+        if params.card:
+            write_card(Path(params.card).expanduser(), numbers)
+        yield Artifact("scalar", numbers, index=0, title="Quality of the starter model")
+        yield Artifact("image", grid(shown, 8), index=1, title="Pictures made from held-out captions")
+
+
+def _config(params: TrainParams) -> TrainingConfig:
+    path = Path(params.config).expanduser() if params.config else CONFIGS / f"{params.preset}.toml"
+    try:
+        config = load_config(path)
+    except (OSError, ValueError) as error:
+        raise JobFailed(f"starter.train: {path} is no training configuration: {error}") from error
+    return config.model_copy(update={"seed": params.seed})
+
+
+def _hooks(context: Context) -> Hooks:
+    from .loop import Hooks
+
+    return Hooks(
+        progress=lambda step, steps, message: context.progress(step, steps, message), check=context.check_cancelled
+    )
+
+
+def _curve(folder: Path) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for log in sorted(folder.glob("*.jsonl")):
+        rows += [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [{"stage": r["stage"], "step": r["step"], "loss": r["loss"]} for r in rows]

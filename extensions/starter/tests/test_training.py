@@ -1,0 +1,135 @@
+"""Training: tokenizer, whitening, stages that stop and go on bit by bit the same, and the directory they write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from extensions.starter.autoencoder import build_autoencoder, encode, reconstruct, whiten  # noqa: E402
+from extensions.starter.config import load_config  # noqa: E402
+from extensions.starter.data import avatars_at, pictures  # noqa: E402
+from extensions.starter.judge import accuracy, load_judge  # noqa: E402
+from extensions.starter.loop import Hooks, rate_at  # noqa: E402
+from extensions.starter.tokens import MAX_LENGTH, grammar_words, load_tokenizer, save_tokenizer  # noqa: E402
+from extensions.starter.train import STAGES, run_stage  # noqa: E402
+from extensions.starter.world import caption, sample_avatar  # noqa: E402
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+TINY = load_config(CONFIGS / "tiny.toml")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    for stage in STAGES:
+        run_stage(stage, TINY, folder)
+    return folder
+
+
+def test_every_word_of_the_grammar_is_one_token(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.model_max_length == MAX_LENGTH == 77
+    assert all(len(tokenizer(word).input_ids) == 3 for word in grammar_words())
+    for seed in range(300):
+        said = caption(sample_avatar(seed), seed, full=True).text
+        ids = tokenizer(said).input_ids
+        assert tokenizer.unk_token_id not in ids[1:-1]
+        assert len(ids) <= MAX_LENGTH
+        assert tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == said.lower().replace(" ", "")
+
+
+def test_unknown_text_is_encoded(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
+    ids = tokenizer("a zebra, 眼镜 Ω!", padding="max_length", truncation=True, max_length=MAX_LENGTH).input_ids
+    assert len(ids) == MAX_LENGTH
+    assert ids[0] == tokenizer.bos_token_id
+    assert tokenizer.unk_token_id not in ids[1 : ids.index(tokenizer.eos_token_id)]
+
+
+def test_schedule() -> None:
+    assert rate_at(0, 1000, 0.3) == pytest.approx(0.01)
+    assert rate_at(500, 1000, 0.3) == 1
+    assert rate_at(850, 1000, 0.3) == pytest.approx(0.5)
+    assert rate_at(1000, 1000, 0.3) == 0
+
+
+def test_configurations_are_valid() -> None:
+    for path in CONFIGS.glob("*.toml"):
+        assert load_config(path).size % 8 == 0
+    with pytest.raises(ValueError, match="extra"):
+        type(TINY).model_validate({"stepz": 3})
+
+
+def test_whitening_keeps_reconstructions() -> None:
+    torch.manual_seed(0)
+    model = build_autoencoder(TINY.autoencoder, 64).eval()
+    images = pictures(avatars_at(0, 8), 64)
+    before = reconstruct(model, images)
+    whiten(model, TINY, count=64)
+    assert (reconstruct(model, images) - before).abs().mean() < 0.01  # bfloat16 rounds
+    flat = encode(model, pictures(avatars_at(500, 64), 64)).permute(1, 0, 2, 3).flatten(1)
+    assert flat.mean(1).abs().max() < 0.35
+    assert (torch.cov(flat) - torch.eye(4)).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stopped_stage_goes_on_bit_by_bit_the_same(stage: str, trained: Path, tmp_path: Path) -> None:
+    for needed in ("vae", "vae-polished"):
+        if stage in ("decoder", "denoiser"):
+            (tmp_path / needed).symlink_to(trained / needed)
+    seen = 0
+
+    def check() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 3:
+            raise InterruptedError
+
+    if stage in ("decoder", "denoiser"):
+        (tmp_path / "latents.pt").symlink_to(trained / "latents.pt")
+    with pytest.raises(InterruptedError):
+        run_stage(stage, TINY, tmp_path, Hooks(check=check))
+    run_stage(stage, TINY, tmp_path)
+    once = torch.load(trained / f"{stage}.pt", weights_only=True)
+    twice = torch.load(tmp_path / f"{stage}.pt", weights_only=True)
+    assert twice["step"] == once["step"] == 4
+    for name, weights in once["modules"].items():
+        for key, value in weights.items():
+            assert torch.equal(value, twice["modules"][name][key]), (name, key)
+    assert all(torch.equal(a, b) for a, b in zip(once["average"], twice["average"], strict=True))
+
+
+def test_stages_leave_logs_and_sheets(trained: Path) -> None:
+    for stage in STAGES:
+        rows = [json.loads(line) for line in (trained / f"{stage}.jsonl").read_text().splitlines()]
+        assert [r["step"] for r in rows] == [2, 4]
+    assert (trained / "autoencoder-000004.png").exists()
+    assert (trained / "denoiser-000004.png").exists()
+    assert not list(trained.glob("*.tmp*"))
+
+
+def test_judge_counts_only_what_shows(trained: Path) -> None:
+    judge = load_judge(trained / "judge")
+    people = avatars_at(0, 16)
+    scores = accuracy(judge, pictures(people, 32), people, [frozenset({"hat"})] * 16)
+    assert set(scores) == {"hat"}
+    assert 0 <= scores["hat"] <= 1
+
+
+def test_judge_refuses_other_attributes(trained: Path, tmp_path: Path) -> None:
+    about = json.loads((trained / "judge" / "config.json").read_text())
+    about["attributes"]["hat"] = ["none"]
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="train it again"):
+        load_judge(tmp_path)
+
+
+def test_unknown_stage(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected one of autoencoder"):
+        run_stage("encoder", TINY, tmp_path)

@@ -1,0 +1,222 @@
+"""Second station of the drawing world: Avatar -> a natural caption, with the attributes that the caption settles."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .attributes import SPEC, Avatar, visible
+
+_NOUNS = ("person", "person", "person", "character", "avatar", "face", "portrait", "human")
+_MOODS: dict[str, tuple[str, ...]] = {
+    "neutral": ("calm", "serious", "neutral"),
+    "smiling": ("smiling", "smiling", "happy", "cheerful"),
+    "laughing": ("laughing", "laughing", "joyful"),
+    "sad": ("sad", "unhappy"),
+    "surprised": ("surprised", "amazed", "astonished"),
+    "angry": ("angry", "furious", "mad"),
+}
+_HAIR: dict[str, tuple[str, ...]] = {
+    "short": ("short {c} hair", "{c} short hair", "short hair that is {c}"),
+    "long": ("long {c} hair", "{c} long hair", "long hair that is {c}"),
+    "curly": ("curly {c} hair", "{c} curly hair", "{c} curls"),
+    "bob": ("a {c} bob", "{c} bob hair", "bob hair that is {c}"),
+    "pigtails": ("{c} pigtails", "{c} hair in pigtails", "pigtails and {c} hair"),
+    "bald": ("no hair", "a bald head"),
+}
+_HAIR_PLAIN: dict[str, tuple[str, ...]] = {
+    "short": ("short hair",),
+    "long": ("long hair",),
+    "curly": ("curly hair", "curls"),
+    "bob": ("a bob", "bob hair"),
+    "pigtails": ("pigtails",),
+    "bald": ("no hair", "a bald head"),
+}
+_COLOURS: dict[str, tuple[str, ...]] = {"blond": ("blond", "blonde"), "grey": ("grey", "gray")}
+_EYEWEAR: dict[str, tuple[str, ...]] = {
+    "none": ("no glasses",),
+    "glasses": ("glasses", "glasses", "round glasses", "eyeglasses"),
+    "sunglasses": ("sunglasses", "sunglasses", "dark sunglasses", "shades"),
+}
+_HATS: dict[str, tuple[str, ...]] = {
+    "none": ("no hat",),
+    "cap": ("a cap", "a red cap", "a baseball cap"),
+    "beanie": ("a beanie", "a teal beanie", "a wool hat"),
+    "top hat": ("a top hat", "a black top hat"),
+    "crown": ("a crown", "a golden crown", "a gold crown"),
+}
+_BEARDS: dict[str, tuple[str, ...]] = {
+    "none": ("no beard",),
+    "mustache": ("a mustache", "a mustache", "a moustache"),
+    "beard": ("a beard", "a beard", "a full beard"),
+}
+_SKINS: dict[str, tuple[str, ...]] = {
+    "light": ("light", "fair", "pale"),
+    "tan": ("tan", "tanned"),
+    "brown": ("brown",),
+    "dark": ("dark",),
+}
+_CLOTHES = ("shirt", "shirt", "sweater", "t-shirt", "top", "clothes")
+_PLACES = ("{c} background", "{c} background", "on a {c} background", "in front of a {c} wall", "the background is {c}")
+
+# How often a caption names what the drawing shows. Things worn are nearly always named: a prompt without a hat means
+# none.
+_NAMED = {
+    "skin": 0.55,
+    "hair_style": 0.93,
+    "hair_colour": 0.94,
+    "mood": 0.88,
+    "eyes": 0.5,
+    "clothes": 0.65,
+    "background": 0.8,
+}
+_WORN = {"eyewear": _EYEWEAR, "hat": _HATS, "beard": _BEARDS}
+_WORN_NAMED, _ABSENCE_NAMED, _FULL = 0.98, 0.08, 0.25
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption and the attributes it settles: those it names, and worn things that are absent and unnamed."""
+
+    text: str
+    settles: frozenset[str]
+
+
+class _Words:
+    """Random wording from one generator."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def chance(self, p: float) -> bool:
+        return self.rng.random() < p
+
+    def one(self, options: tuple[str, ...]) -> str:
+        return options[int(self.rng.random() * len(options))]
+
+    def colour(self, value: str) -> str:
+        return self.one(_COLOURS.get(value, (value,)))
+
+    def shuffled(self, items: list[str]) -> list[str]:
+        order = sorted((self.rng.random(), i) for i in range(len(items)))
+        return [items[i] for _, i in order]
+
+
+def caption(avatar: Avatar, seed: int, full: bool = False) -> Caption:
+    """The caption of this avatar under this wording seed; `full` names every visible attribute."""
+    words = _Words(random.Random(f"caption:{seed}"))
+    full = words.chance(_FULL) or full
+    shown = visible(avatar)
+    named = {n for n in _NAMED if shown[n] and (words.chance(_NAMED[n]) or full)}
+    if "hair_style" not in named:
+        named.discard("hair_colour")
+    settles = set(named)
+    parts: dict[str, str] = {}
+    for name, options in _WORN.items():
+        value = getattr(avatar, name)
+        absent = value == "none"
+        say = words.chance(_ABSENCE_NAMED if absent else _WORN_NAMED) or (full and not absent)
+        if say:
+            parts[name] = words.one(options[value])
+        if say or absent:
+            settles.add(name)
+    if "mood" in named:
+        parts["mood"] = words.one(_MOODS[avatar.mood])
+    if "hair_style" in named:
+        parts["hair"] = _hair(words, avatar, "hair_colour" in named)
+        if avatar.hair_style == "bald" and "hair_colour" in named:
+            # A bald person's hair colour shows in the beard alone, so the caption says it there.
+            parts["beard"] = f"a {words.colour(avatar.hair_colour)} {avatar.beard}"
+    if "eyes" in named:
+        parts["eyes"] = f"{avatar.eyes} eyes"
+    if "skin" in named:
+        parts["skin"] = f"{words.one(_SKINS[avatar.skin])} skin"
+    if "clothes" in named:
+        cloth = words.one(_CLOTHES)
+        parts["clothes"] = (
+            f"{'' if cloth == 'clothes' else 'an ' if avatar.clothes == 'orange' else 'a '}{avatar.clothes} {cloth}"
+        )
+    if "background" in named:
+        place = words.one(_PLACES).format(c=words.colour(avatar.background))
+        parts["background"] = place.replace("a orange", "an orange")
+    text = _tags(words, parts) if words.chance(0.22) else _sentence(words, parts)
+    return Caption(text, frozenset(settles))
+
+
+def _hair(words: _Words, avatar: Avatar, with_colour: bool) -> str:
+    if avatar.hair_style == "bald":
+        return words.one(_HAIR["bald"])
+    if with_colour:
+        return words.one(_HAIR[avatar.hair_style]).format(c=words.colour(avatar.hair_colour))
+    return words.one(_HAIR_PLAIN[avatar.hair_style])
+
+
+def _tags(words: _Words, parts: dict[str, str]) -> str:
+    items = [p[2:] if p.startswith("a ") and words.chance(0.7) else p for p in parts.values()]
+    items = words.shuffled(items)
+    if words.chance(0.5):
+        items.insert(0, words.one(_NOUNS))
+    return ", ".join(items) or words.one(_NOUNS)
+
+
+def _sentence(words: _Words, parts: dict[str, str]) -> str:
+    noun = words.one(_NOUNS)
+    mood = parts.get("mood", "")
+    adjective = mood if mood and words.chance(0.85) else ""
+    if parts.get("hair") == "a bald head" and words.chance(0.6):
+        adjective = f"{adjective} bald".strip()
+        parts = {k: v for k, v in parts.items() if k != "hair"}
+    head = f"{adjective} {noun}".strip()
+    start = f"{'an' if head[0] in 'aeiou' else 'a'} {head}" if words.chance(0.85) else head
+    has = [parts[k] for k in ("skin", "hair", "eyes", "beard") if k in parts]
+    wears = [parts[k] for k in ("hat", "clothes") if k in parts]
+    if "eyewear" in parts:
+        (has if words.chance(0.6) or parts["eyewear"].startswith("no") else wears).append(parts["eyewear"])
+    if words.chance(0.5):
+        has = words.shuffled(has)
+    text = start
+    if has:
+        text += f" with {_listing(words, has)}"
+    if wears:
+        comma = "," if has and words.chance(0.6) else ""
+        text += f"{comma} {words.one(('wearing', 'wearing', 'in'))} {_listing(words, words.shuffled(wears))}"
+    if mood and not adjective.startswith(mood):
+        text += f", {words.one(('looking', 'feeling'))} {mood}"
+    if "background" in parts:
+        place = parts["background"]
+        text += f"{'' if place.startswith(('on', 'in')) and words.chance(0.5) else ','} {place}"
+    return text
+
+
+def _listing(words: _Words, items: list[str]) -> str:
+    if len(items) == 1:
+        return items[0]
+    joint = " and " if words.chance(0.8) else ", "
+    return ", ".join(items[:-1]) + joint + items[-1]
+
+
+def vocabulary_texts() -> Iterator[str]:
+    """Texts that together hold every word of the grammar, for the tokenizer."""
+    groups: tuple[dict[str, tuple[str, ...]], ...] = (
+        _MOODS,
+        _HAIR,
+        _HAIR_PLAIN,
+        _COLOURS,
+        _EYEWEAR,
+        _HATS,
+        _BEARDS,
+        _SKINS,
+    )
+    for group in groups:
+        for options in group.values():
+            for text in options:
+                yield text.replace("{c}", "")
+    for values in SPEC.values():
+        yield from values
+    yield from _NOUNS
+    yield from _CLOTHES
+    for text in _PLACES:
+        yield text.replace("{c}", "")
+    yield "a an the with and wearing in looking feeling eyes skin hair head of his her their that is on front"
+    yield "without big"
