@@ -1,0 +1,1 @@
+"""The index's schema, one revision a module in ``versions``; ``webui.library.schema`` applies them."""
