@@ -5,6 +5,7 @@ paints one colour.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import queue
 import threading
@@ -161,7 +162,7 @@ class PaintingExecutor:
 def make_services(folder: Path, **settings: Any) -> Services:
     """Every real part on ``folder``, with the extension ``easel`` and a worker that is a thread."""
     extension = folder / "extensions" / "easel"
-    extension.mkdir(parents=True)
+    extension.mkdir(parents=True, exist_ok=True)
     (extension / "extension.toml").write_text('id = "easel"\nversion = "1.0"\napi = "1.0"\n')
     (extension / "__init__.py").write_text(EASEL)
     said = Settings(
@@ -197,7 +198,13 @@ def app(services: Services) -> FastAPI:
 
 @pytest.fixture
 def client(app: FastAPI) -> Iterator[TestClient]:
-    """Its server has started wholly, as it does after the first page."""
+    with started(app) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def started(app: FastAPI) -> Iterator[TestClient]:
+    """A client whose server has started wholly, as it does after the first page."""
     with TestClient(app, base_url="http://127.0.0.1") as client:
         client.get("/")
         wait_for(lambda: client.get("/api/v1/health").json()["status"] == "ok")

@@ -118,7 +118,9 @@ def listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise SetupError(f"there is no address {host!r} to listen on: {error}.", hint="Give one with --host.") from None
+        raise SetupError(
+            f"there is no address {host!r} to listen on: {error}.", hint="Give one with --listen."
+        ) from None
     listening = socket.socket(family, kind, protocol)
     try:
         if sys.platform == "win32":
@@ -144,7 +146,8 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SetupError:
             f"port {port} needs rights that this user does not have.", hint="Choose one from 1024 on, with --port."
         )
     return SetupError(
-        f"cannot listen on {host} port {port}: {error.strerror or error}.", hint="Choose others with --host and --port."
+        f"cannot listen on {host} port {port}: {error.strerror or error}.",
+        hint="Choose others with --listen and --port.",
     )
 
 

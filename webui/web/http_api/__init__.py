@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import Response
-from starlette.routing import Match
+from collections.abc import Iterable
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
 
@@ -18,36 +21,31 @@ from .views import PREFIX
 def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progress) -> None:
     """Add every route of the interface, their error handlers and the OpenAPI document to ``app``."""
     errors.install(app)
-    api = APIRouter(prefix=PREFIX)
-    api.include_router(pipelines.router(services))
-    api.include_router(jobs.router(services, streams))
-    api.include_router(artifacts.router(services))
-    api.include_router(uploads.router(services))
-    api.include_router(system.router(services, start))
-    app.include_router(api)
-    _add_unknown(app)
+    parts = (
+        pipelines.router(services),
+        jobs.router(services, streams),
+        artifacts.router(services),
+        uploads.router(services),
+        system.router(services, start),
+    )
+    for part in parts:
+        app.include_router(part, prefix=PREFIX)
+    app.mount("/api", _Unknown([route for part in parts for route in part.routes if isinstance(route, APIRoute)]))
     openapi.install(app, services)
 
 
-def _add_unknown(app: FastAPI) -> None:
-    """Answer for what is not there, before the page, which is mounted at "/", answers with one of its own."""
-    known = tuple(app.router.routes)
+class _Unknown:
+    """Answers for what is not there, so that the page, which is mounted at "/", does not do so with one of its own."""
 
-    async def unknown(request: Request) -> Response:
-        scope = {**request.scope, "path": request.url.path}
-        allowed = sorted(
-            method
-            for route in known
-            if route.matches(scope)[0] is Match.PARTIAL
-            for method in getattr(route, "methods", None) or ()
-        )
+    def __init__(self, routes: Iterable[APIRoute]) -> None:
+        self._known = [(compile_path(PREFIX + route.path)[0], route.methods) for route in routes]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope.get("method", "")
+        allowed = sorted({one for pattern, methods in self._known if pattern.match(path) for one in methods})
         if allowed:
-            return problem(405, f"{request.method} is not possible here.", headers={"Allow": ", ".join(allowed)})
-        return problem(
-            404,
-            f"There is nothing at {request.url.path}.",
-            kind="not-found",
-            hint="GET /openapi.json lists what there is.",
-        )
-
-    app.router.add_route("/api/{rest:path}", unknown, methods=None, include_in_schema=False)
+            answer = problem(405, f"{method} is not possible here.", headers={"Allow": ", ".join(allowed)})
+        else:
+            hint = "GET /openapi.json lists what there is."
+            answer = problem(404, f"There is nothing at {path}.", kind="not-found", hint=hint)
+        await answer(scope, receive, send)

@@ -118,15 +118,20 @@ def router(services: Services, open_streams: streams.OpenStreams) -> APIRouter:
         return streams.response(streams.job_frames(await run_in_threadpool(jobs.subscribe, job_id), open_streams))
 
     @routes.get("/events", response_class=StreamingResponse, responses=_STREAM, summary="Watch everything")
-    async def all_events() -> Response:
-        """`status` (queue counts, workers and their devices) first and when it changes; every job's events but
-        previews.
+    async def all_events(
+        previews: Annotated[
+            tuple[str, ...], Query(description="Ids of jobs whose `preview` events are wanted too")
+        ] = (),
+    ) -> Response:
+        """`status` (queue counts, workers and their devices) first and when it changes; every job's events, but
+        `preview` only of the jobs named.
         """
 
         def status() -> dict[str, Any]:
             return {"queue": queue_counts(services), "workers": workers(services)}
 
-        return streams.response(streams.all_frames(await run_in_threadpool(jobs.subscribe, None), open_streams, status))
+        subscription = await run_in_threadpool(jobs.subscribe, None)
+        return streams.response(streams.all_frames(subscription, open_streams, status, frozenset(previews)))
 
     return routes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ HEARTBEAT_S = 15.0
 STATUS_S = 2.0
 """How often the application's state is looked at for those who watch everything; it is sent only when it changed."""
 _STATUS_PAUSE_S = 0.2
+_WITHIN_A_RUN = frozenset({"progress", "preview", "warning", "artifact"})
+"""Events after which as many jobs wait and run as before."""
 ENDED = "ended"
 """The id of a job's last event. A browser that comes back with it as Last-Event-ID is told to stay away (204)."""
 _LAST = frozenset({"done", "failed", "cancelled"})
@@ -34,6 +36,9 @@ class OpenStreams:
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
         self._stopped = False
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
 
     @contextmanager
     def reading(self, subscription: Subscription) -> Iterator[None]:
@@ -90,10 +95,13 @@ async def job_frames(subscription: Subscription, streams: OpenStreams) -> AsyncI
 
 
 async def all_frames(
-    subscription: Subscription, streams: OpenStreams, read_status: Callable[[], Mapping[str, Any]]
+    subscription: Subscription,
+    streams: OpenStreams,
+    read_status: Callable[[], Mapping[str, Any]],
+    previews_of: Collection[str] = (),
 ) -> AsyncIterator[bytes]:
-    """Every job's events but pictures in the making, and ``status`` (``read_status`` may block) first and when it
-    changed.
+    """Events of every job, pictures in the making only of the jobs ``previews_of``, and ``status`` first and when it
+    changed. ``read_status`` may block.
     """
     with streams.reading(subscription):
         shown: Mapping[str, Any] | None = None
@@ -103,11 +111,11 @@ async def all_frames(
             now = time.monotonic()
             if item is None and subscription.closed:
                 return
-            if isinstance(item, Job) or (item is not None and item.type != "preview"):
+            if item is not None and (isinstance(item, Job) or item.type != "preview" or item.job_id in previews_of):
                 yield event_frame(item)
                 spoke = now
-                if isinstance(item, Job) or item.type not in ("progress", "warning", "artifact"):
-                    due = min(due, now + _STATUS_PAUSE_S)  # ten jobs cancelled at once make one status, not ten
+            if isinstance(item, Job) or (item is not None and item.type not in _WITHIN_A_RUN):
+                due = min(due, now + _STATUS_PAUSE_S)  # ten jobs cancelled at once make one status, not ten
             if now >= due:
                 due = now + STATUS_S
                 status = await asyncio.to_thread(read_status)

@@ -1,0 +1,146 @@
+"""Who may ask: nobody without the token once the server listens beyond this machine."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.web.conftest import make_services
+from webui.core.errors import SetupError
+from webui.web.access import AccessPolicy, GuessLimit, is_loopback
+from webui.web.application import create_app
+from webui.web.services import Services
+
+TOKEN = "correct-horse-battery"
+PATHS = ("/", "/api/v1/health", "/openapi.json", "/gradio_api/info", "/theme.css", "/ext/easel/colours", "/nothing")
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
+    return make_services(tmp_path_factory.mktemp("access"))
+
+
+@pytest.fixture
+def stranger(services: Services) -> TestClient:
+    app = create_app(services, AccessPolicy(token=TOKEN), page=False)
+    return TestClient(app, base_url="http://studio.example:7860", follow_redirects=False)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "HEAD"])
+def test_nothing_answers_without_the_token(stranger: TestClient, method: str, path: str) -> None:
+    answer = stranger.request(method, path)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_person_is_asked_for_the_token_on_a_page(stranger: TestClient) -> None:
+    answer = stranger.get('/a"><script>', headers={"Accept": "text/html,*/*"})
+    assert answer.status_code == 401
+    assert "<form" in answer.text
+    assert '"><script>' not in answer.text
+
+
+def test_the_link_becomes_a_cookie_and_loses_its_token(stranger: TestClient) -> None:
+    answer = stranger.get(f"/openapi.json?a=1&token={TOKEN}&b=%C3%BC")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/openapi.json?a=1&b=%C3%BC")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert TOKEN not in cookie
+    assert stranger.get("/openapi.json").status_code == 200
+    assert stranger.get("/gradio_api/info").status_code == 404, "let in, to where there is nothing"
+
+
+def test_the_link_does_not_lead_elsewhere(stranger: TestClient) -> None:
+    answer = stranger.get(f"http://studio.example:7860//evil.example/?token={TOKEN}")
+    assert answer.headers["location"] == "/evil.example/"
+
+
+def test_programs_send_the_token_in_a_header(stranger: TestClient) -> None:
+    answer = stranger.get("/openapi.json", headers={"Authorization": f"bearer {TOKEN}"})
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("change", ["signature", "date", "form"])
+def test_a_forged_cookie_is_refused(stranger: TestClient, change: str) -> None:
+    stranger.get(f"/?token={TOKEN}")
+    ((name, value),) = stranger.cookies.items()
+    expires, _, signature = value.partition(".")
+    forged = {
+        "signature": f"{expires}.{'0' * len(signature)}",
+        "date": f"{int(expires) + 1}.{signature}",
+        "form": f"²{expires}.{signature}".encode("ascii", "ignore").decode() + "x",
+    }[change]
+    stranger.cookies.clear()
+    stranger.cookies.set(name, forged)
+    assert stranger.get("/openapi.json").status_code == 401
+
+
+def test_a_cookie_ends_after_a_week(stranger: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger.get(f"/?token={TOKEN}")
+    ((name, value),) = stranger.cookies.items()
+    now = int(value.partition(".")[0])
+    stranger.cookies.clear()
+    stranger.cookies.set(name, value)
+    assert stranger.get("/openapi.json").status_code == 200
+    monkeypatch.setattr("webui.web.access.time.time", lambda: now + 1)
+    assert stranger.get("/openapi.json").status_code == 401
+
+
+def test_a_token_is_not_taken_from_the_address_of_a_change(stranger: TestClient) -> None:
+    assert stranger.post(f"/api/v1/jobs?token={TOKEN}", json={"pipeline": "paint"}).status_code == 401
+
+
+def test_guessing_is_slowed_down_and_those_inside_stay_inside(stranger: TestClient) -> None:
+    stranger.get(f"/?token={TOKEN}")
+    inside = dict(stranger.cookies)
+    stranger.cookies.clear()
+    answers = [stranger.get(f"/?token=guess-{number}").status_code for number in range(12)]
+    assert answers == [401] * 10 + [429] * 2
+    late = stranger.get("/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert late.status_code == 429, "a right guess is not told from a wrong one any more"
+    assert 1 <= int(late.headers["retry-after"]) <= 7
+    stranger.cookies.update(inside)
+    assert stranger.get("/openapi.json").status_code == 200
+
+
+def test_the_bucket_of_guesses_fills_again() -> None:
+    now = 100.0
+    limit = GuessLimit(burst=2, refill_s=6.0, clock=lambda: now, addresses=2)
+    limit.wrong("a")
+    assert limit.wait_s("a") == 0
+    limit.wrong("a")
+    assert limit.wait_s("a") == 6.0
+    assert limit.wait_s("b") == 0
+    now += 6.0
+    assert limit.wait_s("a") == 0
+    for address in ("b", "c", "d"):
+        limit.wrong(address)
+    assert len(limit._spent) == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
+def test_this_machine_alone_needs_no_login(host: str) -> None:
+    assert is_loopback(host)
+    assert AccessPolicy.decide(host, {}).token == ""
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "studio.example", ""])
+def test_a_wider_address_gets_a_token_of_its_own_at_each_start(host: str) -> None:
+    first, second = (AccessPolicy.decide(host, {}).token for _ in range(2))
+    assert len(first) >= 32
+    assert first != second
+
+
+def test_the_environment_gives_the_token_and_the_names() -> None:
+    environ = {"LIFELIKE_ACCESS_TOKEN": TOKEN, "LIFELIKE_TRUSTED_HOSTS": "Studio.example, other.example"}
+    policy = AccessPolicy.decide("127.0.0.1", environ)
+    assert policy.token == TOKEN
+    assert {"studio.example", "other.example"} <= set(policy.trusted_hosts)
+
+
+def test_a_token_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(SetupError, match="expected 16 or more"):
+        AccessPolicy.decide("0.0.0.0", {"LIFELIKE_ACCESS_TOKEN": "secret"})
