@@ -75,7 +75,8 @@ class JobModels:
             yield held.values
         finally:
             self._around.cache.release(held)
-            self._open.remove(held)
+            if held in self._open:  # not where ``release_all`` was faster
+                self._open.remove(held)
 
     def resolve(self, ref: str, kind: str = "") -> ResolvedModel:
         """See ``webui.api.Models.resolve``: the catalog first, then the extensions."""

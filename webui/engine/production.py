@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Production:
-    """Runs the pipeline of ``spec`` for ``job``. ``changed_by``: extensions whose ``prepare_job`` changed it."""
+    """Runs ``job``, whose parameters are ``params``. ``changed_by``: extensions whose ``prepare_job`` changed it."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Production:
         hooks: JobHooks,
         job: Job,
         spec: PipelineSpec,
+        params: Params,
         *,
         done_indices: Collection[int],
         changed_by: tuple[str, ...],
@@ -44,6 +45,7 @@ class Production:
         self._around = around
         self._hooks = hooks
         self._job = job
+        self._params = params
         self._changed_by = changed_by
         self._emit = emit
         self._warnings = warnings
@@ -58,10 +60,10 @@ class Production:
             save=self._save,
         )
 
-    def run(self, params: Params) -> None:
+    def run(self) -> None:
         """Until the last artifact is saved. Raises whatever goes wrong; what was saved before stays."""
         self.context.check_cancelled()
-        result = self._make().run(params, self.context)
+        result = self._make().run(self._params, self.context)
         try:
             for artifact in artifacts_of(result, self.spec):
                 self.context.save(artifact)
@@ -117,7 +119,7 @@ class Production:
         versions = self._around.host.versions()
         return Recipe(
             pipeline=self._job.pipeline,
-            params={**self._job.params, **artifact.params},
+            params={**self._params.model_dump(mode="json"), **artifact.params},
             index=artifact.index,
             seed=artifact.seed,
             models=self.context.uses,

@@ -128,8 +128,8 @@ class ProgressMeter:
             self._speed.append((self._clock(), self._fraction))
 
     def _eta(self) -> float | None:
-        if len(self._speed) < 2:
-            return None
+        if len(self._speed) < 3:
+            return None  # between the announcement and the first step a model may be loaded
         (began, low), (ended, high) = self._speed[0], self._speed[-1]
         return round((1.0 - self._fraction) * (ended - began) / (high - low), 2) if high > low else None
 

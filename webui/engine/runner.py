@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import torch
+
 from webui.core.errors import Cancelled, NotFound
 from webui.core.jobs import (
     ArtifactRecord,
@@ -129,11 +131,13 @@ class Runner:
             log.warning("job %s failed", attempt.job.id, exc_info=True)
             error = describe_fault(fault, attempt.extension)
             attempt.keep_work = True
+            short_of_memory = isinstance(fault, MemoryError | torch.OutOfMemoryError)
             traceback.clear_frames(fault.__traceback__)
         else:
             return JobState.DONE, None
-        gc.collect()
-        self.device.empty_cache()
+        if short_of_memory:
+            gc.collect()
+            self.device.empty_cache()
         return JobState.FAILED, error
 
 
@@ -163,6 +167,7 @@ class _Attempt:
             runner.hooks,
             self.job,
             spec,
+            params,
             done_indices=self._done_indices,
             changed_by=changed_by,
             emit=self._emit,
@@ -170,7 +175,7 @@ class _Attempt:
             cancelled=self._cancelled,
         )
         with fresh_state(self.job.params):
-            self.production.run(params)
+            self.production.run()
 
     @property
     def extension(self) -> str:
