@@ -1,0 +1,324 @@
+"""One form from one declaration: a pipeline's parameters become components, and what a person set becomes a job."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from webui.core.errors import FieldError, LifelikeError, ParameterError
+from webui.core.parameters import FILE_KINDS, Parameter, describe
+from webui.core.specs import PipelineSpec
+
+from . import viewer
+from .options import ModelOptions
+from .presets import PresetStore
+from .widgets import Files, Widget, WidgetFactory
+
+log = logging.getLogger(__name__)
+
+QUIET: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""For every event of the page: none waits in Gradio's queue, covers anything with a spinner, or is part of an API."""
+
+_answers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class FormServices:
+    """What forms need of the application."""
+
+    options: ModelOptions
+    presets: PresetStore
+    files: Files
+    submit: Callable[[str, Mapping[str, Any]], Any]
+    """(pipeline, raw parameters) -> Job. Raises LifelikeError."""
+
+
+def slug(pipeline: str) -> str:
+    """A pipeline's id as part of an ``elem_id``."""
+    return pipeline.replace(".", "-").replace("_", "-")
+
+
+def arrange(rows: Sequence[Parameter]) -> list[tuple[Parameter, ...]]:
+    """The rows of each widget, in the order of the declaration: width and height are one, and so are an image and its mask."""
+    by_name = {row.name: row for row in rows}
+    joined = {row.extra["mask"]: row.name for row in rows if row.kind == "image_mask" and row.extra.get("mask") in by_name}
+    if all(name in by_name and by_name[name].kind == "size" for name in ("width", "height")):
+        joined["height"] = "width"
+    partners = {owner: name for name, owner in joined.items()}
+    return [
+        (row, by_name[partners[row.name]]) if row.name in partners else (row,) for row in rows if row.name not in joined
+    ]
+
+
+class Form:
+    """The form of one pipeline: its components, its button and its viewer. ``build`` puts them into the open Blocks."""
+
+    def __init__(self, spec: PipelineSpec, services: FormServices, element: str = "") -> None:
+        self.spec = spec
+        self.slug = element or slug(spec.id)
+        self.rows = describe(spec.params)
+        self._services = services
+        self._factory = WidgetFactory(self.slug, services.files, services.options)
+        self.widgets: list[Widget] = []
+        self.defaults = self._start_values()
+
+    # Building
+
+    def build(self) -> None:
+        """Called once, inside an open Blocks."""
+        with gr.Row(elem_classes="ll-work", elem_id=f"work-{self.slug}", equal_height=False):
+            with gr.Column(elem_classes="ll-first", min_width=0):
+                self._build_rows([rows for rows in arrange(self.rows) if _first(rows[0])])
+                with gr.Row(elem_classes="ll-go", equal_height=True):
+                    generate = gr.Button("Generate", variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate")
+                    stop = gr.Button("Stop", elem_id=f"stop-{self.slug}", elem_classes="ll-stop", min_width=0)
+            stage = viewer.build(self.slug, self.spec.id)
+            with gr.Column(elem_classes="ll-settings", min_width=0):
+                self._build_settings()
+                presets = self._build_presets()
+        self._wire(generate, stop, stage, presets)
+
+    def _build_settings(self) -> None:
+        rest = [rows for rows in arrange(self.rows) if not _first(rows[0])]
+        for advanced in (False, True):
+            part = [rows for rows in rest if rows[0].advanced is advanced]
+            if not part:
+                continue
+            if advanced:
+                with gr.Accordion("Advanced", open=False, elem_classes="ll-advanced"):
+                    self._build_groups(part)
+            else:
+                self._build_groups(part)
+
+    def _build_groups(self, part: Sequence[tuple[Parameter, ...]]) -> None:
+        for group in dict.fromkeys(rows[0].group for rows in part):
+            members = [rows for rows in part if rows[0].group == group]
+            if group:
+                with gr.Accordion(group, open=True, elem_classes="ll-group"):
+                    self._build_rows(members)
+            else:
+                self._build_rows(members)
+
+    def _build_rows(self, members: Sequence[tuple[Parameter, ...]]) -> None:
+        with gr.Column(elem_classes="ll-grid", min_width=0):
+            for rows in members:
+                if rows[0].kind != "model":
+                    self.widgets.append(self._factory.build(rows, self.defaults))
+                    continue
+                with gr.Row(elem_classes="ll-model-row", equal_height=False):
+                    widget = self._factory.build(rows, self.defaults)
+                    again = gr.Button("Refresh", elem_classes="ll-icon ll-refresh", min_width=0, scale=0)
+                self.widgets.append(widget)
+                again.click(self._refresh_for(widget), widget.component, widget.component, **QUIET)
+
+    def _build_presets(self) -> tuple[Any, Any, Any]:
+        with gr.Accordion("Presets", open=False, elem_classes="ll-presets"), gr.Row(equal_height=False):
+            box = gr.Dropdown(
+                self._services.presets.names(self.spec.id), value=None, label="Preset", allow_custom_value=True, interactive=True,
+                info="Choose one, or type a name and save", elem_id=f"preset-{self.slug}", elem_classes="ll-field", scale=1,
+            )  # fmt: skip
+            save = gr.Button("Save", elem_classes="ll-small", elem_id=f"preset-save-{self.slug}", min_width=0, scale=0)
+            delete = gr.Button("Delete", elem_classes="ll-small", elem_id=f"preset-delete-{self.slug}", min_width=0, scale=0)
+        return box, save, delete
+
+    # Events
+
+    def _wire(self, generate: Any, stop: Any, stage: Any, presets: tuple[Any, Any, Any]) -> None:
+        parts = [widget.component for widget in self.widgets]
+        box, save, delete = presets
+        # What each model recommended last: only values that a person left alone follow a new choice.
+        suggested = gr.State(self._automatic(self.defaults))
+        generate.click(self.start, parts, stage, api_name=self.spec.id.replace(".", "_"), **QUIET)
+        stop.click(None, None, None, js=f"() => {{ Lifelike.forms.stop('{self.slug}') }}", **QUIET)
+        stage.apply(self.apply, None, [stage, suggested, *parts], api_name=False, **QUIET)
+        for widget in self.widgets:
+            if widget.rows[0].kind == "model":
+                widget.component.input(self.follow_model, [suggested, *parts], [suggested, *parts], api_name=False, **QUIET)
+                widget.component.change(
+                    None, widget.component, None, js=f"(model) => {{ Lifelike.forms.model('{self.slug}', model) }}", **QUIET
+                )
+        box.input(self.load_preset, box, [stage, suggested, *parts], api_name=False, **QUIET)
+        save.click(self.save_preset, [box, *parts], [stage, box], api_name=False, **QUIET)
+        delete.click(self.delete_preset, box, [stage, box], api_name=False, **QUIET)
+
+    def start(self, *values: Any) -> str:
+        """The button: what the components hold becomes a job. Answers for the viewer: the job's id, or what is wrong."""
+        try:
+            return self._submitted(self.collect(values))
+        except LifelikeError as error:
+            return _answer(_refusal(error))
+
+    def apply(self, event: gr.EventData) -> list[Any]:
+        """What the viewer or the gallery asks of the form: set ``params``; with ``fresh``, the rest to its defaults; with ``start``, run it."""
+        asked: dict[str, Any] = getattr(event, "_data", None) or {}
+        known = {row.name for row in self.rows}
+        params = {name: value for name, value in (asked.get("params") or {}).items() if name in known}
+        if asked.get("fresh"):
+            automatic = self._automatic({**self.defaults, **params})
+            params = {**self.defaults, **automatic, **params}
+        outcome, updates = self.shown(params)
+        answer = _answer(outcome)
+        if asked.get("start") and not outcome.get("errors"):
+            try:
+                answer = self._submitted({**self.defaults, **params})
+            except LifelikeError as error:
+                answer = _answer(_refusal(error))
+        return [answer, self._automatic({**self.defaults, **params}), *updates]
+
+    def follow_model(self, suggested: Mapping[str, Any], *values: Any) -> list[Any]:
+        """Another model was chosen: its values go where the old one's were left as they were."""
+        try:
+            params = self.collect(values, files=False)
+        except ParameterError:
+            return [suggested, *(gr.skip() for _ in self.widgets)]
+        now = self._automatic(params)
+        changed = {name: value for name, value in now.items() if params.get(name) in (None, suggested.get(name), now[name])}
+        _, updates = self.shown({**params, **changed}, only=set(changed))
+        return [now, *updates]
+
+    def load_preset(self, name: str | None) -> list[Any]:
+        """A name of the list was chosen; a new one that is being typed changes nothing."""
+        nothing = [gr.skip(), gr.skip(), *(gr.skip() for _ in self.widgets)]
+        if not name or name not in self._services.presets.names(self.spec.id):
+            return nothing
+        known = {row.name for row in self.rows}
+        params = {key: value for key, value in self._services.presets.get(self.spec.id, name).items() if key in known}
+        outcome, updates = self.shown(params)
+        return [_answer(outcome), self._automatic({**self.defaults, **params}), *updates]
+
+    def save_preset(self, name: str | None, *values: Any) -> list[Any]:
+        """Seeds and files are left out: a preset is a way of working, not one picture."""
+        left_out = {row.name for row in self.rows if row.kind == "seed" or row.kind in FILE_KINDS}
+        try:
+            params = {key: value for key, value in self.collect(values, files=False).items() if key not in left_out}
+            kept = self._services.presets.save(self.spec.id, name or "", params)
+        except LifelikeError as error:
+            return [_answer(_refusal(error)), gr.skip()]
+        names = self._services.presets.names(self.spec.id)
+        return [_answer({"said": "The preset is saved."}), gr.Dropdown(choices=[(one, one) for one in names], value=kept)]
+
+    def delete_preset(self, name: str | None) -> list[Any]:
+        try:
+            self._services.presets.delete(self.spec.id, name or "")
+        except LifelikeError as error:
+            return [_answer(_refusal(error)), gr.skip()]
+        names = self._services.presets.names(self.spec.id)
+        return [_answer({"said": "The preset is deleted."}), gr.Dropdown(choices=[(one, one) for one in names], value=None)]
+
+    def _refresh_for(self, widget: Widget) -> Callable[[Any], Any]:
+        def refresh(value: Any) -> Any:
+            self._services.options.refresh()
+            return gr.Dropdown(choices=self._factory.choices_with(widget.rows[0], value or ""))
+
+        return refresh
+
+    # Values
+
+    def collect(self, values: Sequence[Any], *, files: bool = True) -> dict[str, Any]:
+        """The components' values, in the order of ``widgets``, as raw parameters. Raises ParameterError with every wrong field.
+
+        Without ``files`` those are left out: nothing is stored.
+        """
+        raw: dict[str, Any] = {}
+        wrong: list[FieldError] = []
+        for widget, value in zip(self.widgets, values, strict=True):
+            if not files and widget.rows[0].kind in FILE_KINDS:
+                continue
+            try:
+                raw.update(widget.read(value))
+            except ParameterError as error:
+                wrong += [FieldError(widget.names[0], one.message, one.got) for one in error.fields]
+        if wrong:
+            raise ParameterError(wrong)
+        optional = {row.name for row in self.rows if row.default is None and row.auto is None and not row.required}
+        empty = {name for name, value in raw.items() if value is None and name not in optional and not self._has_auto(name)}
+        return {name: value for name, value in raw.items() if name not in empty}
+
+    def shown(self, params: Mapping[str, Any], only: set[str] | None = None) -> tuple[dict[str, Any], list[Any]]:
+        """``params`` as updates of the components, in the order of ``widgets``, and what could not be shown."""
+        names = set(params) if only is None else only
+        updates: list[Any] = []
+        wrong: list[dict[str, str]] = []
+        for widget in self.widgets:
+            if names.isdisjoint(widget.names):
+                updates.append(gr.skip())
+                continue
+            values = {name: params.get(name, self.defaults.get(name)) for name in widget.names}
+            try:
+                updates.append(self._update(widget, self._filled(values, params)))
+            except (LifelikeError, OSError) as error:
+                updates.append(gr.skip())
+                wrong.append({"name": widget.names[0], "message": str(error)})
+        return ({"errors": wrong} if wrong else {}), updates
+
+    def _update(self, widget: Widget, values: Mapping[str, Any]) -> Any:
+        row = widget.rows[0]
+        value = widget.show(values)
+        if row.kind in ("model", "dynamic_choice"):
+            value = value or (self._services.options.default(row.source) if row.kind == "model" else "")
+            return gr.Dropdown(choices=self._factory.choices_with(row, value), value=value)
+        return value
+
+    def _filled(self, values: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        automatic = self._automatic({**self.defaults, **params})
+        return {name: automatic.get(name) if value is None else value for name, value in values.items()}
+
+    def _start_values(self) -> dict[str, Any]:
+        values = {row.name: row.default for row in self.rows}
+        for row in self.rows:
+            if row.kind == "model" and not values[row.name]:
+                values[row.name] = self._services.options.default(row.source)
+        automatic = self._automatic(values)
+        return {name: automatic.get(name) if value is None else value for name, value in values.items()}
+
+    def _automatic(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return self._services.options.automatic(self.rows, params)
+
+    def examples(self) -> list[Mapping[str, Any]]:
+        """Parameter sets to begin with: the chosen model's own where it has some, else the pipeline's."""
+        for row in self.rows:
+            if row.kind == "model":
+                known = {one.name for one in self.rows}
+                own = self._services.options.examples(row.source, str(self.defaults.get(row.name) or ""))
+                fitting = [one for one in own if known.issuperset(set(one) - {"title"})]
+                if fitting:
+                    return fitting
+        return list(self.spec.examples)
+
+    def _has_auto(self, name: str) -> bool:
+        return any(row.name == name and row.auto is not None for row in self.rows)
+
+    def _submitted(self, raw: Mapping[str, Any]) -> str:
+        """Errors of no known kind are the application's own fault: they are logged, and the person is told where to look."""
+        try:
+            job = self._services.submit(self.spec.id, raw)
+        except LifelikeError:
+            raise
+        except Exception as error:  # the page must answer whatever a service does
+            log.exception("submitting %s failed", self.spec.id)
+            raise LifelikeError(f"The job could not be queued: {error}", hint="The server's log says more.") from error
+        return _answer({"job": job.id, "form": raw})
+
+
+def _first(row: Parameter) -> bool:
+    """Whether a parameter stands above the button: what to make, and from what."""
+    return not row.advanced and not row.group and (row.kind in FILE_KINDS or (row.kind in ("prompt", "text") and row.required)
+                                                    or row.name in ("prompt", "negative_prompt"))  # fmt: skip
+
+
+def _refusal(error: LifelikeError) -> dict[str, Any]:
+    if isinstance(error, ParameterError):
+        fields = [{"name": one.name, "message": one.message, "got": one.got} for one in error.fields]
+        return {"errors": fields, "hint": error.hint}
+    return {"problem": error.message, "hint": error.hint}
+
+
+def _answer(content: Mapping[str, Any]) -> str:
+    """JSON for the viewer; numbered, so that the same answer twice is still a change."""
+    return json.dumps({**content, "n": next(_answers)}, ensure_ascii=False, default=str)

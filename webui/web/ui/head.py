@@ -1,0 +1,110 @@
+"""The first lines of the page's HTML: what must run before Gradio does. It settles language and colours without a flash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from webui import __version__
+
+from . import routes
+from .forms import Form
+from .shell import OWN_TABS, BuiltTab, slug
+
+MAX_EXAMPLES = 6
+
+_HEAD = b"<head>"
+_NAME_TAGS = (
+    '<meta name="description" content="Lifelike: a studio for generated images that measures how real they look.">'
+    '<meta name="color-scheme" content="light dark">'
+)
+
+
+def config(tabs: Sequence[BuiltTab], tables: Mapping[str, Mapping[str, str]], locale: str) -> dict[str, Any]:
+    """What the scripts know from the start, as JSON: languages, tabs, and what each form can take."""
+    forms = [form_config(built, form) for built in tabs for form in built.forms]
+    return {
+        "version": __version__,
+        "locale": locale,
+        "strings": tables,
+        "tabs": [f"tab-{slug(built.spec.id)}" for built in tabs] + [f"tab-{name}" for name in OWN_TABS],
+        "forms": forms,
+    }
+
+
+def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
+    """One form as the scripts see it."""
+    rows = form.rows
+    model = next((row for row in rows if row.kind == "model"), None)
+    several = len(built.forms) > 1 and built.blocks is None
+    return {
+        "slug": form.slug,
+        "pipeline": form.spec.id,
+        "title": form.spec.title,
+        "description": form.spec.description,
+        "tab": f"tab-{slug(built.spec.id)}",
+        "subtab": f"form-{form.slug}" if several else "",
+        "labels": {row.name: row.label for row in rows},
+        "images": [{"name": row.name, "label": row.label, "kind": row.kind} for row in rows if row.kind in ("image", "images", "image_mask")],
+        "prompts": [row.name for row in rows if row.kind == "prompt" and row.extra.get("tokens")],
+        "seed": next((row.name for row in rows if row.kind == "seed"), ""),
+        "model": str(form.defaults.get(model.name) or "") if model else "",
+        "needs_model": model is not None and not form.defaults.get(model.name),
+        "examples": [dict(one) for one in form.examples()[:MAX_EXAMPLES]],
+    }
+
+
+def first_lines(values: Mapping[str, Any]) -> bytes:
+    """HTML for the beginning of the head."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), default=str)
+    # "</script" and "<!--" would end or change the script element they stand in.
+    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    styles = "".join(f'<link rel="stylesheet" href="{routes.address(name)}">' for name in routes.STYLES)
+    scripts = "".join(f'<script src="{routes.address(name)}"></script>' for name in routes.SCRIPTS)
+    icon = f'<link rel="icon" type="image/svg+xml" href="{routes.address("mark.svg")}">'
+    return f"{_NAME_TAGS}{icon}{styles}<script>window.LIFELIKE={safe};</script>{scripts}".encode()
+
+
+class HeadFirst:
+    """ASGI middleware around Gradio: puts ``lines`` at the beginning of the head of its page, and nowhere else."""
+
+    def __init__(self, app: ASGIApp, lines: bytes) -> None:
+        self._app = app
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or not _is_page(scope):
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        body = bytearray()
+
+        async def gather(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            body.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                await self._send_changed(start, bytes(body), send)
+
+        await self._app(scope, receive, gather)
+
+    async def _send_changed(self, start: Message, body: bytes, send: Send) -> None:
+        headers = MutableHeaders(raw=start["headers"])
+        if headers.get("content-type", "").startswith("text/html"):
+            body = body.replace(_HEAD, _HEAD + self._lines, 1)
+            if "content-length" in headers:
+                headers["content-length"] = str(len(body))
+            headers["cache-control"] = "no-store"
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+
+def _is_page(scope: Scope) -> bool:
+    path = str(scope["path"])
+    root = str(scope.get("root_path", ""))
+    return (path[len(root) :] if root and path.startswith(root) else path) in ("", "/")

@@ -1,0 +1,92 @@
+"""Words of the page in the languages it speaks: read from the locale files, handed to Gradio and to our own scripts.
+
+English text is its own key. Labels that pass through Gradio are marked after the page is built (``mark``); Gradio
+looks them up in the browser, by the language that ``static/boot.js`` settles before anything else runs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+LOCALES: Mapping[str, str] = {"en": "English", "zh-CN": "简体中文"}
+"""Every language of the page, by its tag, in its own words."""
+
+_HERE = Path(__file__).resolve().parent
+_MARKED = ("label", "info", "placeholder")
+_MAX_FILE_BYTES = 2**20
+
+log = logging.getLogger(__name__)
+
+
+def read_table(path: Path) -> dict[str, str]:
+    """A locale file: an object of English text -> translated text. Raises OSError, ValueError."""
+    if path.stat().st_size > _MAX_FILE_BYTES:
+        raise ValueError(f"{path} is larger than {_MAX_FILE_BYTES} bytes")
+    table = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
+        raise ValueError(f"{path}: expected an object of texts")
+    return table
+
+
+def load_tables(extension_folders: Iterable[Path] = ()) -> dict[str, dict[str, str]]:
+    """Translations by locale: the page's own, then those of extensions (``<folder>/locale/<tag>.json``), which cannot
+    change the page's.
+    """
+    tables: dict[str, dict[str, str]] = {}
+    folders = list(extension_folders)
+    for tag in LOCALES:
+        if tag == "en":
+            continue
+        merged: dict[str, str] = {}
+        for folder in folders:
+            path = folder / "locale" / f"{tag}.json"
+            try:
+                merged.update(read_table(path))
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                log.warning("a locale file is left out: %s", error)
+        tables[tag] = {**merged, **read_table(_HERE / "locale" / f"{tag}.json")}
+    return tables
+
+
+def for_gradio(tables: Mapping[str, Mapping[str, str]]) -> Any:
+    """The tables as Gradio's ``I18n``; English maps every text to itself, so that a missing language falls back to
+    words.
+    """
+    english = {text: text for table in tables.values() for text in table}
+    return gr.I18n(en=english, **{tag: dict(table) for tag, table in tables.items()})
+
+
+def mark(blocks: Any, tables: Mapping[str, Mapping[str, str]]) -> None:
+    """Make every label, hint, placeholder and button text of a built page that has a translation follow the browser's
+    language.
+    """
+    known = {text for table in tables.values() for text in table}
+    for block in blocks.blocks.values():
+        for name in _MARKED:
+            text = getattr(block, name, None)
+            if isinstance(text, str) and text in known:
+                setattr(block, name, I18nData(text))
+        if isinstance(block, gr.Button) and isinstance(block.value, str) and block.value in known:
+            block.value = str(I18nData(block.value))
+
+
+def texts(blocks: Any) -> set[str]:
+    """Every text of a built, unmarked page that a person reads in a Gradio component."""
+    found: set[str] = set()
+    for block in blocks.blocks.values():
+        words = [getattr(block, name, None) for name in _MARKED]
+        if isinstance(block, gr.Button):
+            words.append(block.value)
+        if isinstance(block, gr.Radio | gr.Dropdown):
+            words += [label for label, _ in block.choices]
+        found.update(word for word in words if isinstance(word, str) and word.strip())
+    return found

@@ -1,0 +1,62 @@
+"""The page at "/": made once from what the extensions declare, and mounted into the web process's application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from webui.web.services import Services
+
+from . import head, i18n, routes, shell
+from .forms import FormServices
+from .options import ModelOptions
+from .presets import PresetStore
+from .theme import make_theme
+from .widgets import Files
+
+
+def form_services(services: Services) -> FormServices:
+    """What forms need, out of what the composition root gave."""
+    return FormServices(
+        options=ModelOptions(services.catalog),
+        presets=PresetStore(services.settings.data_dir / "presets"),
+        files=Files(put=services.uploads.put, path=services.uploads.path),
+        submit=services.jobs.submit,
+    )
+
+
+def mount(app: FastAPI, services: Services) -> FastAPI:
+    """Add the page and its own routes to ``app``. Whatever is added later is reached only if it is put before the page's mount."""
+    folders = [Path(record.path) for record in services.host.extensions if record.state == "loaded" and record.path]
+    tables = i18n.load_tables(folders)
+    tabs = shell.build_tabs(services, form_services(services))
+    page = shell.build_blocks(tabs)
+    i18n.mark(page, tables)
+    words = i18n.for_gradio(tables)
+    # Before mounting: the page's own copy of its configuration is made there, and Gradio reads the words from it.
+    page.i18n_instance = words
+    page.queue(api_open=False)
+    routes.add(app, services.uploads)
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        theme=make_theme(),
+        i18n=words,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        max_file_size=services.settings.max_upload_bytes,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+    )
+    lines = head.first_lines(head.config(tabs, tables, services.settings.locale))
+    for route in app.router.routes:
+        if isinstance(route, Mount) and route.path == "":
+            route.app = head.HeadFirst(route.app, lines)
+    return app

@@ -1,0 +1,66 @@
+"""What the page's scripts fetch beside the HTTP interface: the scripts themselves, and small pictures of uploads."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, Response
+
+from webui.core.errors import NotFound
+
+PREFIX = "/ui"
+STATIC = Path(__file__).resolve().parent / "static"
+SCRIPTS = (
+    "boot.js", "icons.js", "core.js", "forms.js", "fields.js", "artifacts.js", "lightbox.js", "viewer.js", "gallery.js", "queue.js",
+    "header.js",
+)  # fmt: skip
+"""In the order of loading; each uses those before it."""
+STYLES = ("lifelike.css", "panels.css")
+THUMBNAIL_PX = 512
+
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, mtime_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def address(name: str) -> str:
+    """Where a static file is; changes with its content, so that browsers may keep it for good."""
+    path = STATIC / name
+    return f"{PREFIX}/static/{name}?v={_digest(path, path.stat().st_mtime_ns)}"
+
+
+def add(app: FastAPI, uploads: Any) -> None:
+    """Add the routes to ``app``; before the page is mounted, which takes what is left."""
+    files = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
+
+    @app.get(f"{PREFIX}/static/{{name}}", include_in_schema=False)
+    def static(name: str) -> Response:
+        path = files.get(name)
+        if path is None:
+            raise NotFound(f"There is no file {name!r}.")
+        return FileResponse(path, media_type=_TYPES[path.suffix], headers=_FOR_GOOD)
+
+    @app.get(f"{PREFIX}/uploads/{{ref}}", include_in_schema=False)
+    async def upload(ref: str) -> Response:
+        return Response(await run_in_threadpool(_thumbnail, uploads, ref), media_type="image/jpeg", headers=_FOR_GOOD)
+
+
+def _thumbnail(uploads: Any, ref: str) -> bytes:
+    """An upload as a small JPEG. Raises NotFound, ParameterError."""
+    if not ref.startswith("upload:"):
+        raise NotFound(f"{ref[:80]!r} is no upload.")
+    picture = uploads.open_image(ref)
+    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()

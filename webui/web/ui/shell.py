@@ -1,0 +1,119 @@
+"""Puts the page together: header, the extensions' tabs, gallery, queue and extensions, in one Blocks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from webui.core.errors import ExtensionError, NotFound
+from webui.core.jobs import Job
+from webui.core.specs import PipelineSpec, TabSpec
+from webui.web.services import Services
+
+from . import panels
+from .forms import Form, FormServices, slug
+
+log = logging.getLogger(__name__)
+
+OWN_TABS: Mapping[str, str] = {"gallery": "Gallery", "queue": "Queue", "extensions": "Extensions"}
+"""Tabs of the host's own, after those of extensions."""
+
+
+class TabBuilder:
+    """``webui.api.TabContext``: what a custom tab's ``build`` receives."""
+
+    def __init__(self, tab: TabSpec, services: Services, forms: FormServices) -> None:
+        self._tab = tab
+        self._services = services
+        self._forms = forms
+        self.built: list[Form] = []
+
+    @property
+    def pipelines(self) -> Sequence[PipelineSpec]:
+        return tuple(spec for spec in self._services.host.pipelines.values() if spec.tab == self._tab.id)
+
+    def form(self, pipeline: str) -> Any:
+        """Put a pipeline's form here. Raises NotFound."""
+        spec = self._services.host.pipelines.get(pipeline)
+        if spec is None:
+            raise NotFound(f"There is no pipeline {pipeline!r}.")
+        again = sum(one.spec.id == spec.id for one in self.built)
+        element = slug(spec.id) if spec.tab == self._tab.id else f"{slug(self._tab.id)}-{slug(spec.id)}"
+        form = Form(spec, self._forms, f"{element}-{again + 1}" if again else element)
+        form.build()
+        self.built.append(form)
+        return form
+
+    def submit(self, pipeline: str, params: Mapping[str, Any]) -> Job:
+        job: Job = self._services.jobs.submit(pipeline, params)
+        return job
+
+
+@dataclass(frozen=True)
+class BuiltTab:
+    """A tab, ready to be rendered: its own Blocks, or why there is none."""
+
+    spec: TabSpec
+    forms: tuple[Form, ...] = ()
+    blocks: Any = None
+    problem: str = ""
+
+
+def build_custom(tab: TabSpec, services: Services, forms: FormServices) -> BuiltTab:
+    """Build ``tab`` in a Blocks of its own, before the page's: an exception inside a nested one would take the page's context with it."""
+    builder = TabBuilder(tab, services, forms)
+    try:
+        extension = services.host.owner_of("tabs", tab.id)
+        build = services.host.load_object(extension, tab.build)
+        with gr.Blocks(analytics_enabled=False) as blocks:
+            build(builder)
+    except (Exception, SystemExit) as error:  # an extension's code: its fault must not take the page down
+        told = error.message if isinstance(error, ExtensionError) else f"{type(error).__name__}: {error}"
+        log.exception("tab %r could not be built", tab.id)
+        return BuiltTab(tab, problem=told)
+    return BuiltTab(tab, tuple(builder.built), blocks)
+
+
+def build_tabs(services: Services, forms: FormServices) -> list[BuiltTab]:
+    """Every tab of the extensions that has something to show, in order; forms of declared tabs are not built yet."""
+    tabs = []
+    for tab in services.host.tabs:
+        if tab.build:
+            tabs.append(build_custom(tab, services, forms))
+            continue
+        specs = [spec for spec in services.host.pipelines.values() if spec.tab == tab.id]
+        if specs:
+            tabs.append(BuiltTab(tab, tuple(Form(spec, forms) for spec in specs)))
+    return tabs
+
+
+def build_blocks(tabs: Sequence[BuiltTab]) -> Any:
+    """The page."""
+    with gr.Blocks(title="Lifelike", analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)) as page:
+        panels.header()
+        with gr.Tabs(elem_id="ll-tabs", elem_classes="ll-tabs", overflow_behavior="wrap"):
+            for built in tabs:
+                with gr.Tab(built.spec.title, id=f"tab-{built.spec.id}", elem_id=f"tab-{slug(built.spec.id)}"):
+                    _fill(built)
+            for name, title in OWN_TABS.items():
+                with gr.Tab(title, id=f"tab-{name}", elem_id=f"tab-{name}"):
+                    getattr(panels, name)()
+    return page
+
+
+def _fill(built: BuiltTab) -> None:
+    if built.problem:
+        panels.failed_tab(built.spec.title, built.problem)
+    elif built.blocks is not None:
+        built.blocks.render()
+    elif len(built.forms) == 1:
+        built.forms[0].build()
+    else:
+        with gr.Tabs(elem_id=f"ll-sub-{slug(built.spec.id)}", elem_classes="ll-subtabs", overflow_behavior="wrap"):
+            for form in built.forms:
+                with gr.Tab(form.spec.title, id=f"form-{form.slug}", elem_id=f"form-{form.slug}"):
+                    form.build()

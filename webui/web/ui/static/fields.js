@@ -1,0 +1,209 @@
+// Fields that Gradio has none of: seed, size, pictures; and the count of a prompt's tokens.
+"use strict";
+Lifelike.fields = (() => {
+  const { t, h, icon, iconButton, api, attempt } = Lifelike;
+
+  function mount(element, props, trigger, watch) {
+    const root = element.querySelector(".ll-own") || element;
+    const make = { seed, size, image }[props.field.kind];
+    const update = make(root, props, trigger);
+    watch("value", () => update(props.value));
+    update(props.value);
+  }
+
+  const heading = (props, ...more) =>
+    h("div", { class: "ll-own-head" }, h("span", { class: "ll-own-label" }, t(props.field.label)), ...more);
+  const help = (props) => props.field.help && h("p", { class: "ll-own-help" }, t(props.field.help));
+
+  // A seed is text from here to the server: it may have more digits than a number of JavaScript holds.
+  function seed(root, props) {
+    const input = h("input", {
+      type: "text", inputmode: "numeric", class: "ll-input", "aria-label": t(props.field.label), autocomplete: "off",
+      oninput: () => (props.value = input.value.trim()),
+      onblur: () => input.value.trim() === "" && (props.value = "-1"),
+    });
+    const slug = () => root.closest("[id^='work-']")?.id.slice(5);
+    const random = iconButton("dice", t("Draw a new seed each time"), () => (props.value = "-1"));
+    const reuse = iconButton("again", t("Use the seed of the last picture"), () => {
+      const last = Lifelike.forms.viewer(slug())?.lastSeed();
+      if (last === undefined || last === null) Lifelike.toast(t("There is no picture yet."));
+      else props.value = String(last);
+    });
+    root.append(heading(props), h("div", { class: "ll-seed-row" }, input, random, reuse), help(props) || "");
+    return (value) => {
+      const text = String(value ?? "-1");
+      if (input.value !== text) input.value = text;
+      random.classList.toggle("on", text === "-1");
+    };
+  }
+
+  // One edge, or a width and a height: presets keep the area, the lock keeps the ratio.
+  function size(root, props) {
+    const { names, labels, minimum, maximum, step, presets } = props.field;
+    const two = names.length === 2;
+    let locked = false, ratio = 1;
+    const fit = (value) => Math.min(maximum, Math.max(minimum, Math.round(value / step) * step));
+    const set = (changes) => (props.value = { ...props.value, ...changes });
+    const inputs = names.map((name, place) =>
+      h("input", {
+        type: "number", class: "ll-input", min: minimum, max: maximum, step, "aria-label": t(labels[place]), data: { name },
+        oninput: (event) => {
+          const value = event.target.value === "" ? null : Number(event.target.value);
+          const changes = { [name]: value };
+          if (two && locked && value) changes[names[1 - place]] = fit(place === 0 ? value / ratio : value * ratio);
+          set(changes);
+        },
+        // What was typed is kept as it is and judged by the server; arrows and presets stay on the grid by themselves.
+      }));
+    const swap = iconButton("swap", t("Swap width and height"), () => {
+      const [w, hh] = names.map((name) => props.value[name]);
+      ratio = 1 / ratio;
+      set({ [names[0]]: hh, [names[1]]: w });
+    });
+    const lock = h("button", {
+      type: "button", class: "ll-ib", "aria-pressed": "false", title: t("Keep the ratio"), "aria-label": t("Keep the ratio"),
+      onclick: () => {
+        locked = !locked;
+        ratio = props.value[names[0]] / props.value[names[1]] || 1;
+        lock.setAttribute("aria-pressed", String(locked));
+        lock.classList.toggle("on", locked);
+        lock.replaceChildren(icon(locked ? "lock" : "unlock"));
+      },
+    }, icon("unlock"));
+    const choose = (preset) => {
+      const parts = preset.split(/[:x×]/).map(Number);
+      if (preset.includes(":")) {
+        const area = props.value[names[0]] * props.value[names[1]];
+        const width = fit(Math.sqrt((area * parts[0]) / parts[1]));
+        set({ [names[0]]: width, [names[1]]: fit((width * parts[1]) / parts[0]) });
+      } else set(two ? { [names[0]]: parts[0], [names[1]]: parts[1] || parts[0] } : { [names[0]]: parts[0] });
+      ratio = parts[0] / (parts[1] || parts[0]);
+    };
+    const chip = (preset) => {
+      const [a, b] = preset.split(/[:x×]/).map(Number);
+      const longest = Math.max(a, b || a);
+      const shape = h("i", { style: `width:${(12 * a) / longest}px;height:${(12 * (b || a)) / longest}px` });
+      return h("button", { type: "button", class: "ll-chip", data: { preset }, onclick: () => choose(preset) }, shape, preset);
+    };
+    const chips = presets.filter((preset) => two || !preset.includes(":")).map(chip);
+    root.append(
+      h("div", { class: "ll-own-head" }, h("span", { class: "ll-own-label" }, two ? t("Size") : t(labels[0]))),
+      h("div", { class: "ll-size-row" }, inputs[0], two ? h("span", { class: "ll-times" }, "×") : "", two ? inputs[1] : "",
+        two ? swap : "", two ? lock : ""),
+      h("div", { class: "ll-chips" }, chips),
+      help(props) || "",
+    );
+    return (value) => {
+      names.forEach((name, place) => {
+        const text = String((value || {})[name] ?? "");
+        if (inputs[place].value !== text && document.activeElement !== inputs[place]) inputs[place].value = text;
+      });
+      chips.forEach((one) => {
+        const [a, b] = one.dataset.preset.split(/[:x×]/).map(Number);
+        const [w, hh] = names.map((name) => (value || {})[name]);
+        const same = one.dataset.preset.includes(":") ? Math.abs(w / hh - a / b) < 0.02 : w === a && (!two || hh === (b || a));
+        one.classList.toggle("on", Boolean(same));
+      });
+    };
+  }
+
+  // Pictures as references: "upload:..." and "artifact:...". Takes drops, files, the clipboard, and pictures of the gallery.
+  function image(root, props) {
+    const several = props.field.multiple;
+    const list = () => (several ? props.value || [] : props.value ? [props.value] : []);
+    const set = (refs) => (props.value = several ? refs : refs[refs.length - 1] || "");
+    const local = new Map(); // ref -> address of the file just chosen
+    const add = attempt(async (files) => {
+      for (const file of files) {
+        const body = new FormData();
+        body.append("file", file, file.name || "picture.png");
+        zone.classList.add("busy");
+        try {
+          const { ref } = await api("POST", "/uploads", body);
+          local.set(ref, URL.createObjectURL(file));
+          set(several ? [...list(), ref] : [ref]);
+        } finally {
+          zone.classList.remove("busy");
+        }
+        if (!several) break;
+      }
+    });
+    const address = (ref) =>
+      local.get(ref) ||
+      (ref.startsWith("artifact:") ? `/api/v1/artifacts/${ref.slice(9)}?thumbnail=512` : `/ui/uploads/${encodeURIComponent(ref)}`);
+    const picker = h("input", {
+      type: "file", accept: "image/*", multiple: several, class: "ll-away", tabindex: "-1", "aria-hidden": "true",
+      onchange: () => (add([...picker.files]), (picker.value = "")),
+    });
+    const zone = h("div", {
+      class: "ll-drop", tabindex: "0", role: "button", "aria-label": t(props.field.label),
+      onclick: () => picker.click(),
+      onkeydown: (event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), picker.click()),
+      onpaste: (event) => {
+        const files = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
+        if (files.length) event.preventDefault(), add(files);
+      },
+      ondragover: (event) => (event.preventDefault(), zone.classList.add("over")),
+      ondragleave: () => zone.classList.remove("over"),
+      ondrop: (event) => {
+        event.preventDefault();
+        event.stopPropagation();
+        zone.classList.remove("over");
+        const id = event.dataTransfer.getData("application/x-lifelike");
+        if (id) set(several ? [...list(), `artifact:${id}`] : [`artifact:${id}`]);
+        else add([...event.dataTransfer.files].filter((file) => file.type.startsWith("image/")));
+      },
+    });
+    root.append(heading(props), picker, zone, help(props) || "");
+    return () => {
+      const refs = list();
+      zone.classList.toggle("filled", refs.length > 0);
+      zone.replaceChildren(
+        ...refs.map((ref) =>
+          h("figure", {}, h("img", { src: address(ref), alt: t(props.field.label), draggable: "false" }),
+            iconButton("close", t("Remove"), (event) => {
+              event.stopPropagation();
+              set(list().filter((one) => one !== ref));
+            }))),
+        refs.length && !several ? "" : h("div", { class: "ll-drop-hint" }, icon("picture"),
+          h("span", {}, t("Drop a picture, click to choose, or paste"))),
+      );
+    };
+  }
+
+  // Tokens are counted after a pause in typing and on leaving the field, never at each key.
+  function watchTokens(slug, name) {
+    const area = document.querySelector(`#f-${slug}-${name} textarea`);
+    const label = document.querySelector(`#f-${slug}-${name}`);
+    if (!area || area.dataset.counted) return;
+    area.dataset.counted = "1";
+    const count = h("span", { class: "ll-tokens", "aria-live": "off" });
+    label.append(count);
+    let timer = 0, asked = null;
+    const ask = async () => {
+      clearTimeout(timer);
+      const text = area.value, model = Lifelike.forms.modelOf(slug), question = model + "\n" + text;
+      if (question === asked) return;
+      asked = question;
+      if (!text.trim()) return void (count.textContent = "");
+      try {
+        const query = new URLSearchParams({ text: text.slice(0, 12000), model });
+        const said = await api("GET", "/tokens?" + query);
+        if (asked !== question) return;
+        count.textContent = `${said.used} / ${said.limit * said.chunks}`;
+        count.title = t("{used} tokens; the model reads {limit} at a time", said);
+        count.classList.toggle("over", said.chunks > 1);
+      } catch {
+        count.textContent = ""; // a count is a comfort: where there is none, nothing is said
+      }
+    };
+    area.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(ask, 600))));
+    area.addEventListener("blur", ask);
+    document.addEventListener("ll-model", (event) => event.detail === slug && ask());
+    // Filled by an example, a preset or a picture: Gradio writes into the field a moment after the answer.
+    document.addEventListener("ll-filled", (event) => event.detail === slug && setTimeout(ask, 300));
+    ask();
+  }
+
+  return { mount, watchTokens };
+})();

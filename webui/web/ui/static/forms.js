@@ -1,0 +1,153 @@
+// The forms of the page, by name: bringing one into view, filling it, starting it. Each viewer enters its form here when it appears.
+"use strict";
+Lifelike.forms = (() => {
+  const { config, api, t, toast, attempt } = Lifelike;
+  const shown = new Map(); // slug -> what its viewer offers: {send, stop, restore, element}
+  const waiting = new Map(); // slug -> what to do when its viewer appears
+  const models = new Map();
+
+  const info = (slug) => config.forms.find((form) => form.slug === slug);
+  const click = (id) => document.getElementById(id + "-button")?.click();
+
+  // Bring a form into view. Gradio makes a tab's content when it is first opened.
+  function open(slug) {
+    const form = info(slug);
+    if (!form) return Promise.reject(new Error(t("There is no such form.")));
+    click(form.tab);
+    if (form.subtab) setTimeout(() => click(form.subtab), 0);
+    if (shown.has(slug)) return Promise.resolve(shown.get(slug));
+    if (form.subtab) {
+      // The inner tabs appear with the outer one.
+      const timer = setInterval(() => (shown.has(slug) ? clearInterval(timer) : click(form.subtab)), 100);
+      setTimeout(() => clearInterval(timer), 5000);
+    }
+    return new Promise((resolve) => waiting.set(slug, resolve));
+  }
+
+  // Put params into a form. fresh: the others go to their defaults. start: run it at once.
+  async function apply(slug, params, { fresh = false, start = false, visit = true } = {}) {
+    const viewer = visit ? await open(slug) : shown.get(slug);
+    clearErrors(slug);
+    viewer.send({ params, fresh, start });
+  }
+
+  function register(slug, viewer) {
+    shown.set(slug, viewer);
+    setTimeout(() => {
+      waiting.get(slug)?.(viewer);
+      waiting.delete(slug);
+    }, 50);
+  }
+
+  const visible = () => [...shown.keys()].find((slug) => shown.get(slug).element.offsetParent !== null);
+
+  const field = (slug, name) => document.getElementById(`f-${slug}-${name}`);
+  const box = (slug) => document.getElementById(`work-${slug}`);
+
+  // Errors stand at the field they name; the first of them is brought into view.
+  function clearErrors(slug) {
+    box(slug)?.querySelectorAll(".ll-wrong").forEach((element) => {
+      element.classList.remove("ll-wrong");
+      element.querySelectorAll("[aria-invalid]").forEach((input) => input.removeAttribute("aria-invalid"));
+    });
+    box(slug)?.querySelectorAll(".ll-error").forEach((element) => element.remove());
+  }
+  function showErrors(slug, errors, hint) {
+    clearErrors(slug);
+    const labels = info(slug)?.labels || {};
+    let first = null;
+    for (const error of errors) {
+      const element = field(slug, error.name) || (error.name === "height" ? field(slug, "width") : null);
+      const words = error.message + (error.got ? " " + t("(got {value})", { value: error.got }) : "");
+      if (!element) {
+        toast(`${t(labels[error.name] || error.name)}: ${words}`, { kind: "bad", hint });
+        continue;
+      }
+      element.closest("details")?.setAttribute("open", "");
+      element.classList.add("ll-wrong");
+      element.querySelectorAll("input, textarea").forEach((input) => input.setAttribute("aria-invalid", "true"));
+      element.append(Lifelike.h("p", { class: "ll-error", role: "alert" }, words));
+      first ||= element;
+    }
+    if (first) {
+      openSections(first);
+      first.scrollIntoView({ block: "center", behavior: "smooth" });
+      toast(t("Please look at the marked fields."), { kind: "bad", hint });
+    }
+  }
+  // Fields inside closed accordions cannot be seen: open those first.
+  function openSections(element) {
+    for (let part = element.parentElement; part; part = part.parentElement) {
+      const toggle = part.matches(".ll-advanced, .ll-group") ? part.querySelector(":scope > button, .label-wrap") : null;
+      if (toggle && !toggle.classList.contains("open")) toggle.click();
+    }
+  }
+
+  const stop = attempt(async (slug) => shown.get(slug)?.stop());
+
+  // Reads how a picture was made, and puts that into the form that made it (or into `prefer`).
+  const restoreFile = attempt(async (file, prefer = "") => {
+    const body = new FormData();
+    body.append("file", file, file.name || "picture");
+    const said = await api("POST", "/metadata", body);
+    restore(said, prefer);
+  });
+  function restore(said, prefer = "") {
+    const params = { ...(said.params || {}) };
+    if (!Object.keys(params).length) {
+      toast(t("This picture does not say how it was made."), { kind: "bad", hint: (said.notes || [])[0] || "" });
+      return;
+    }
+    const own = said.recipe;
+    const target =
+      config.forms.find((form) => form.pipeline === said.pipeline) ||
+      info(prefer) ||
+      config.forms.find((form) => "prompt" in form.labels) ||
+      config.forms[0];
+    if (!target) return;
+    if (own && own.seed !== null && own.seed !== undefined && target.seed) params[target.seed] = own.seed;
+    apply(target.slug, params, { fresh: true });
+    toast(t("Parameters restored."), { kind: "good", hint: (said.notes || []).join(" ") });
+  }
+
+  // Forms that take a picture, as rows of a menu.
+  function receivers() {
+    return config.forms.flatMap((form) => form.images.map((image) => ({ form, image, several: form.images.length > 1 })));
+  }
+  function sendMenu(anchor, id, after = () => {}) {
+    const rows = receivers().map(({ form, image, several }) => ({
+      label: t(form.title) + (several ? ` · ${t(image.label)}` : ""),
+      icon: "send",
+      run: attempt(async () => {
+        after();
+        const list = image.kind === "images";
+        await apply(form.slug, { [image.name]: list ? [`artifact:${id}`] : `artifact:${id}` });
+        toast(t("Sent to {form}.", { form: t(form.title) }), { kind: "good", seconds: 3 });
+      }),
+    }));
+    if (rows.length) Lifelike.menu(anchor, rows);
+    else toast(t("No form takes a picture yet."));
+  }
+
+  return {
+    info,
+    open,
+    apply,
+    register,
+    visible,
+    clearErrors,
+    showErrors,
+    stop,
+    restore,
+    restoreFile,
+    sendMenu,
+    receivers,
+    viewer: (slug) => shown.get(slug),
+    model: (slug, ref) => {
+      models.set(slug, ref);
+      document.dispatchEvent(new CustomEvent("ll-model", { detail: slug }));
+    },
+    modelOf: (slug) => models.get(slug) ?? info(slug)?.model ?? "",
+    generate: (slug) => document.getElementById(`go-${slug}`)?.click(),
+  };
+})();

@@ -1,0 +1,82 @@
+// A picture as large as the window, beside everything that is known of it.
+"use strict";
+Lifelike.lightbox = (() => {
+  const { t, h, iconButton, artifacts, forms, config } = Lifelike;
+  let dialog = null, list = [], place = 0, options = {};
+
+  function open(items, start, more = {}) {
+    list = items;
+    place = start;
+    options = more;
+    if (!dialog) {
+      dialog = h("dialog", { class: "ll-lightbox", "aria-label": t("Picture") });
+      dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+      dialog.addEventListener("keydown", (event) => {
+        if (event.key === "ArrowRight") step(1);
+        if (event.key === "ArrowLeft") step(-1);
+        event.stopPropagation(); // Escape closes the dialog and must not stop a job
+      });
+      document.body.append(dialog);
+      artifacts.onChange(({ id, trashed }) => {
+        if (dialog.open && trashed !== undefined && list[place]?.id === id) draw();
+      });
+    }
+    draw();
+    if (!dialog.open) dialog.showModal();
+  }
+
+  const step = (by) => {
+    if (!list[place + by]) return void options.more?.(by);
+    place += by;
+    draw();
+  };
+
+  function draw() {
+    const artifact = list[place];
+    const leave = () => dialog.close();
+    const side = h("aside", { class: "ll-side" });
+    dialog.replaceChildren(
+      h("div", { class: "ll-big" }, artifacts.content(artifact),
+        list[place - 1] && iconButton("left", t("Previous"), () => step(-1), { class: "ll-ib ll-prev" }),
+        list[place + 1] && iconButton("right", t("Next"), () => step(1), { class: "ll-ib ll-next" })),
+      side,
+      iconButton("close", t("Close"), leave, { class: "ll-ib ll-close" }),
+    );
+    side.append(artifacts.actions(artifact, { slug: options.slug, leave }));
+    describe(side, artifact);
+  }
+
+  async function describe(side, artifact) {
+    let said;
+    try {
+      said = await artifacts.details(artifact.id);
+    } catch (problem) {
+      side.append(h("p", { class: "ll-quiet" }, problem.message));
+      return;
+    }
+    if (list[place] !== artifact) return;
+    const recipe = said.recipe || { params: {} };
+    const form = config.forms.find((one) => one.pipeline === recipe.pipeline);
+    const { prompt, negative_prompt: negative, ...rest } = recipe.params || {};
+    const label = (name) => t(form?.labels[name] || name);
+    const rows = [
+      [t("Made by"), form ? t(form.title) : recipe.pipeline],
+      [t("Size"), artifact.width ? `${artifact.width} × ${artifact.height}` : ""],
+      ...Object.entries(rest)
+        .filter(([name, value]) => !["width", "height"].includes(name) && value !== null && value !== "" && typeof value !== "object")
+        .map(([name, value]) => [label(name), name === form?.seed && artifact.seed !== null ? artifact.seed : value]),
+      [t("Made on"), Lifelike.moment(artifact.created_at)],
+      [t("File"), `${artifact.path} · ${Lifelike.bytes(artifact.size_bytes)}`],
+    ].filter(([, value]) => value !== "" && value !== undefined && value !== null);
+    side.append(
+      prompt ? h("p", { class: "ll-prompt-text", translate: "no" }, prompt) : "",
+      negative ? h("p", { class: "ll-quiet", translate: "no" }, t("Without: {text}", { text: negative })) : "",
+      h("dl", {}, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { translate: "no" }, String(value))])),
+      ...(artifact.warnings || []).map((text) => h("p", { class: "ll-warning" }, text)),
+      said.recipe ? h("details", {}, h("summary", {}, t("Recipe")), h("pre", {}, JSON.stringify(said.recipe, null, 1))) : "",
+      said.infotext ? h("details", {}, h("summary", {}, t("Parameters as other programs read them")), h("pre", {}, said.infotext)) : "",
+    );
+  }
+
+  return { open, close: () => dialog?.open && dialog.close(), isOpen: () => Boolean(dialog?.open) };
+})();
