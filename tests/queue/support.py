@@ -28,7 +28,7 @@ class Free(Params):
 
 PIPELINES = {
     "fake.draw": PipelineSpec("fake.draw", "Draw", Free, run="fake:Draw"),
-    "fake.quick": PipelineSpec("fake.quick", "Quick", Free, run="fake:Quick", timeout_s=0.5),
+    "fake.quick": PipelineSpec("fake.quick", "Quick", Free, run="fake:Quick", timeout_s=1.0),
     "fake.whole": PipelineSpec("fake.whole", "Whole", Free, run="fake:Whole", resumable=False),
     "other.draw_lines": PipelineSpec("other.draw_lines", "Lines", Free, run="fake:Lines"),
     "other.quick": PipelineSpec("other.quick", "Quick too", Free, run="fake:Quick"),

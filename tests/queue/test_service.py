@@ -19,6 +19,8 @@ from webui.core.jobs import ArtifactRecord, Job, JobArtifact, JobPreview, JobPro
 from webui.queue.service import JobService
 
 Serve = Callable[..., JobService]
+PATIENT = replace(LIMITS, cancel_grace_s=15.0)
+"""For tests in which the worker honours a cancel, however busy the machine is."""
 
 
 def progress_of(jobs: JobService, job: Job, at_least: float = 0.0) -> bool:
@@ -137,21 +139,21 @@ def test_cancel_of_a_waiting_job_is_at_once_and_moves_the_others_up(serve: Serve
 
 
 def test_cancel_of_a_running_job_takes_a_step_and_keeps_the_worker(serve: Serve) -> None:
-    jobs = serve()
+    jobs = serve(limits=PATIENT)
     job = jobs.submit("fake.draw", {"steps": 1000, "step_s": 0.02})
     until(lambda: progress_of(jobs, job))
     pid = jobs.workers()[0]["pid"]
     started = time.monotonic()
     assert jobs.cancel(job.id).state is JobState.RUNNING
     assert ended(jobs, job).state is JobState.CANCELLED
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 3, "the job alone would take 20 s"
     assert ended(jobs, jobs.submit("fake.draw", {})).state is JobState.DONE
     assert jobs.workers()[0]["pid"] == pid
 
 
 def test_a_cancelled_job_can_be_taken_up_again(serve: Serve, tmp_path: Path) -> None:
-    jobs = serve()
-    job = jobs.submit("fake.draw", {"images": 4, "steps": 3, "step_s": 0.02})
+    jobs = serve(limits=PATIENT)
+    job = jobs.submit("fake.draw", {"images": 4, "steps": 3, "step_s": 0.05})
     until(lambda: jobs.get(job.id).artifacts)
     jobs.cancel(job.id)
     cancelled = ended(jobs, job)
@@ -174,7 +176,7 @@ def test_a_cancel_that_is_not_honoured_costs_the_worker(serve: Serve, how: dict[
     cancelled = ended(jobs, job)
     took_s = time.monotonic() - started
     assert (cancelled.state, cancelled.attempts) == (JobState.CANCELLED, 1)
-    assert LIMITS.cancel_grace_s <= took_s < LIMITS.cancel_grace_s + 2
+    assert LIMITS.cancel_grace_s <= took_s < LIMITS.cancel_grace_s + 5
     assert not alive(pid)
     assert ended(jobs, next_job).state is JobState.DONE
 
@@ -256,13 +258,13 @@ def test_a_pipeline_s_time_limit(serve: Serve) -> None:
     assert (failed.state, failed.attempts) == (JobState.FAILED, 1)
     assert failed.error is not None
     assert failed.error.kind == "TimeoutError"
-    assert "0.5 s" in failed.error.message
+    assert "1 s" in failed.error.message
     assert ended(jobs, other).state is JobState.DONE
 
 
 def test_a_job_that_says_nothing_for_too_long(serve: Serve) -> None:
-    jobs = serve(limits=replace(LIMITS, silence_s=0.3))
-    patient = jobs.submit("fake.draw", {"steps": 8, "step_s": 0.1})
+    jobs = serve(limits=replace(LIMITS, silence_s=0.8))
+    patient = jobs.submit("fake.draw", {"steps": 6, "step_s": 0.2})
     assert ended(jobs, patient).state is JobState.DONE
     failed = ended(jobs, jobs.submit("fake.draw", {"hang": True}))
     assert failed.error is not None
