@@ -46,6 +46,14 @@ class DecoderConfig(_Part):
     noise: float = Field(0.05, description="Noise on the (unit variance) latents, so that near misses decode well too")
 
 
+class TextConfig(_Part):
+    """The text encoder's training on captions alone."""
+
+    steps: int = Field(800, ge=1)
+    batch: int = 64
+    rate: float = 1e-3
+
+
 class DenoiserConfig(_Part):
     """The text encoder's and the UNet's shape and their joint training on whitened latents."""
 
@@ -63,6 +71,8 @@ class DenoiserConfig(_Part):
     ema: float = 0.998
     caption_drop: float = 0.1
     min_snr_gamma: float = 5.0
+    preview_seeds: int = 4
+    preview_steps: int = 20
     guidance: float = Field(
         4.0, description="The guidance scale used for sample grids and recommended in the model card"
     )
@@ -90,6 +100,7 @@ class TrainingConfig(_Part):
     grid_every: int = 500
     autoencoder: AutoencoderConfig = AutoencoderConfig()
     decoder: DecoderConfig = DecoderConfig()
+    text: TextConfig = TextConfig()
     denoiser: DenoiserConfig = DenoiserConfig()
     judge: JudgeConfig = JudgeConfig()
 

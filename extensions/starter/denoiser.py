@@ -12,23 +12,16 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from .config import DenoiserConfig, TrainingConfig
 from .data import HELD_OUT, grid
-from .export import assemble, load_pipeline, sample
+from .export import BETAS, EXAMPLES, assemble, load_pipeline, sample
 from .latents import best_autoencoder, latent_pool
 from .loop import Hooks, Stage, step_generator
-from .tokens import MAX_LENGTH, load_tokenizer, save_tokenizer
+from .text import load_text_encoder, token_ids
+from .tokens import load_tokenizer
 from .world import caption, sample_avatar
-
-BETAS = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-PREVIEW_PROMPTS = (
-    "a smiling person with long red hair and glasses, blue background",
-    "an angry person with short black hair and a beard, green background",
-    "a sad person with pink pigtails, wearing a crown, yellow background",
-    "a laughing bald person with a mustache and sunglasses, white background",
-)
 
 
 @dataclass(frozen=True)
@@ -41,30 +34,13 @@ class Networks:
 
     def context(self, captions: list[str], device: torch.device) -> Tensor:
         """Captions -> text states [N, 77, width]."""
-        ids = self.tokenizer(
-            captions, padding="max_length", truncation=True, max_length=MAX_LENGTH, return_tensors="pt"
-        ).input_ids
-        return self.text(ids.to(device))[0]
+        states: Tensor = self.text(token_ids(self.tokenizer, captions).to(device))[0]
+        return states
 
 
-def build_networks(part: DenoiserConfig, latent_channels: int, latent_size: int, tokenizer: CLIPTokenizer) -> Networks:
-    """Untrained networks in Stable Diffusion's layout: text reaches every level but the widest."""
+def build_unet(part: DenoiserConfig, latent_channels: int, latent_size: int) -> UNet2DConditionModel:
+    """An untrained UNet in Stable Diffusion's layout: text reaches every level but the widest."""
     n = len(part.channels)
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=part.text_width,
-            intermediate_size=part.text_hidden,
-            projection_dim=part.text_width,
-            num_hidden_layers=part.text_layers,
-            num_attention_heads=part.text_width // 64,
-            max_position_embeddings=MAX_LENGTH,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            attention_dropout=0.0,
-        )
-    )
     unet = UNet2DConditionModel(
         sample_size=latent_size,
         in_channels=latent_channels,
@@ -78,7 +54,7 @@ def build_networks(part: DenoiserConfig, latent_channels: int, latent_size: int,
         attention_head_dim=tuple(max(1, c // part.head_dim) for c in part.channels),
     )
     _zero_outputs(unet)
-    return Networks(unet, text, tokenizer)
+    return unet
 
 
 @torch.no_grad()
@@ -98,12 +74,10 @@ def train_denoiser(config: TrainingConfig, folder: Path, hooks: Hooks | None = N
     part, hooks = config.denoiser, hooks or Hooks()
     vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).to(config.device).eval()
     pool = latent_pool(config, vae, folder, hooks)
-    save_tokenizer(folder / "tokenizer")
     tokenizer = load_tokenizer(folder / "tokenizer")
     torch.manual_seed(config.seed + 1)
-    nets = build_networks(part, pool.shape[1], pool.shape[2], tokenizer)
-    nets.unet.to(config.device)
-    nets.text.to(config.device)
+    unet = build_unet(part, pool.shape[1], pool.shape[2]).to(config.device)
+    nets = Networks(unet, load_text_encoder(config, folder, tokenizer).to(config.device), tokenizer)
     stage = Stage(
         "denoiser",
         {"unet": nets.unet, "text": nets.text},
@@ -124,8 +98,15 @@ def train_denoiser(config: TrainingConfig, folder: Path, hooks: Hooks | None = N
     def after(step: int) -> None:
         if step % config.grid_every == 0 or step == part.steps:
             with stage.average:
-                assemble(best_autoencoder(folder), nets.unet, nets.text, folder / "tokenizer", folder / "avatar")
-            preview(folder / "avatar", part.guidance).save(folder / f"denoiser-{step:06d}.png")
+                assemble(
+                    best_autoencoder(folder),
+                    nets.unet,
+                    nets.text,
+                    folder / "tokenizer",
+                    folder / "avatar",
+                    guidance=part.guidance,
+                )
+            preview(folder / "avatar", part).save(folder / f"denoiser-{step:06d}.png")
 
     stage.run(loss_at, hooks, after)
     return folder / "avatar"
@@ -156,11 +137,12 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     return (weights * (made.float() - target).square().mean(dim=(1, 2, 3))).mean() / weights.mean()
 
 
-def preview(folder: Path, guidance: float, seeds: int = 4) -> Image.Image:
-    """A sheet: the preview prompts and some held-out captions as rows, seeds as columns."""
+def preview(folder: Path, part: DenoiserConfig) -> Image.Image:
+    """A sheet: each example prompt and three held-out captions with the same few seeds."""
     pipeline = load_pipeline(folder)
-    held_out = [caption(sample_avatar(HELD_OUT + i), i).text for i in range(2)]
+    held_out = [caption(sample_avatar(HELD_OUT + i), i).text for i in range(3)]
+    seeds = list(range(1, part.preview_seeds + 1))
     images = []
-    for prompt in (*PREVIEW_PROMPTS, *held_out):
-        images += sample(pipeline, [prompt] * seeds, list(range(1, seeds + 1)), guidance=guidance)
-    return grid(images, seeds * 2)
+    for prompt in (*(p for _, p in EXAMPLES), *held_out):
+        images += sample(pipeline, [prompt] * len(seeds), seeds, steps=part.preview_steps, guidance=part.guidance)
+    return grid(images, len(seeds) * 2)

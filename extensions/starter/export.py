@@ -13,11 +13,28 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPTextModel
 
-_BETAS = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+BETAS = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+EXAMPLES = (
+    ("Red hair", "a smiling person with long red hair and glasses, blue background"),
+    ("Angry beard", "an angry person with short black hair and a beard, green background"),
+    ("Sad queen", "a sad person with pink pigtails, wearing a crown, yellow background"),
+    (
+        "Cool grandpa",
+        "a laughing person with grey curly hair, a mustache and sunglasses, in a red shirt, white background",
+    ),
+    ("Winter", "a surprised person with blond hair, wearing a beanie and a purple sweater, pink background"),
+)
 
 
 def assemble(
-    vae: AutoencoderKL, unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: Path, folder: Path
+    vae: AutoencoderKL,
+    unet: UNet2DConditionModel,
+    text: CLIPTextModel,
+    tokenizer: Path,
+    folder: Path,
+    *,
+    guidance: float,
 ) -> None:
     """Write the whole pipeline in half precision to `folder`, replacing what was there in one step."""
     building = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
@@ -26,7 +43,7 @@ def assemble(
         _save_half(module, building / name)
     shutil.copytree(tokenizer, building / "tokenizer")
     scheduler = EulerDiscreteScheduler(
-        **_BETAS, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1
+        **BETAS, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1
     )
     scheduler.save_pretrained(building / "scheduler")
     index = {
@@ -43,6 +60,13 @@ def assemble(
         "vae": ["diffusers", "AutoencoderKL"],
     }
     (building / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    size = vae.config.sample_size
+    about = {
+        "title": "Starter avatars",
+        "recommended": {"width": size, "height": size, "steps": 20, "guidance_scale": guidance},
+        "examples": [{"title": title, "prompt": prompt} for title, prompt in EXAMPLES],
+    }
+    (building / "lifelike.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(building, folder)
 

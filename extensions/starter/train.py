@@ -10,7 +10,7 @@ import torch
 from .config import TrainingConfig, load_config
 from .loop import Hooks
 
-STAGES = ("autoencoder", "decoder", "judge", "denoiser")
+STAGES = ("autoencoder", "decoder", "text", "judge", "denoiser")
 
 
 def run_stage(name: str, config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> None:
@@ -25,6 +25,10 @@ def run_stage(name: str, config: TrainingConfig, folder: Path, hooks: Hooks | No
         from .decoder import train_decoder
 
         train_decoder(config, folder, hooks)
+    elif name == "text":
+        from .text import train_text_encoder
+
+        train_text_encoder(config, folder, hooks)
     elif name == "judge":
         from .judge import train_judge
 

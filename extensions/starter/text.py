@@ -1,0 +1,105 @@
+"""Training before the denoiser: captions alone -> a CLIPTextModel that already knows which words settle what.
+
+The attributes behind each caption are known exactly, so the text encoder learns to read in minutes, where learning it
+through the denoiser's loss takes hours. The denoiser stage then goes on training it together with the UNet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from .config import DenoiserConfig, TrainingConfig
+from .data import avatars_at
+from .loop import Hooks, Stage, save_atomic, step_generator
+from .tokens import MAX_LENGTH, load_tokenizer, save_tokenizer
+from .world import SPEC, caption
+
+
+def build_text_encoder(part: DenoiserConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """An untrained text encoder for this tokenizer."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=part.text_width,
+        intermediate_size=part.text_hidden,
+        projection_dim=part.text_width,
+        num_hidden_layers=part.text_layers,
+        num_attention_heads=max(1, part.text_width // 64),
+        max_position_embeddings=MAX_LENGTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attention_dropout=0.0,
+    )
+    return CLIPTextModel(config)
+
+
+def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
+    """int64 [N, 77], padded as the pipeline pads."""
+    encoded = tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_LENGTH, return_tensors="pt")
+    ids: Tensor = encoded.input_ids
+    return ids
+
+
+def train_text_encoder(config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> CLIPTextModel:
+    """Train or go on training on captions and what they settle; writes text.weights.pt and tokenizer to `folder`."""
+    part = config.text
+    save_tokenizer(folder / "tokenizer")
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    torch.manual_seed(config.seed + 3)
+    text = build_text_encoder(config.denoiser, tokenizer).to(config.device)
+    # One class more than the attribute has values: the caption does not say.
+    heads = nn.ModuleDict({n: nn.Linear(config.denoiser.text_width, len(v) + 1) for n, v in SPEC.items()})
+    heads.to(config.device)
+    stage = Stage(
+        "text",
+        {"text": text, "heads": heads},
+        folder,
+        rate=part.rate,
+        steps=part.steps,
+        decay=0.4,
+        ema=0.99,
+        save_every=config.save_every,
+        log_every=config.log_every,
+    )
+    stage.resume()
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        generator = step_generator(config.seed, "text", step)
+        people = avatars_at(step * part.batch, part.batch)
+        said = [caption(p, step * part.batch + i) for i, p in enumerate(people)]
+        ids = token_ids(tokenizer, [s.text for s in said])
+        ends = (ids == tokenizer.eos_token_id).int().argmax(dim=1)
+        # The end token or any pad after it: the UNet looks at all of them.
+        places = ends + (torch.rand(len(ids), generator=generator) * (MAX_LENGTH - ends)).long()
+        with torch.autocast(torch.device(config.device).type, torch.bfloat16):
+            states = text(ids.to(config.device))[0]
+        chosen = states.float()[torch.arange(len(ids)), places.to(states.device)]
+        losses, right = [], []
+        for name, values in SPEC.items():
+            truth = torch.tensor(
+                [
+                    values.index(getattr(p, name)) if name in s.settles else len(values)
+                    for p, s in zip(people, said, strict=True)
+                ]
+            ).to(config.device)
+            logits = heads[name](chosen)
+            losses.append(functional.cross_entropy(logits, truth))
+            right.append((logits.argmax(1) == truth).float().mean())
+        return torch.stack(losses).sum(), {"accuracy": float(torch.stack(right).mean())}
+
+    stage.run(loss_at, hooks or Hooks())
+    with stage.average:
+        save_atomic(text.state_dict(), folder / "text.weights.pt")
+    return text
+
+
+def load_text_encoder(config: TrainingConfig, folder: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """The text encoder that the text stage left in `folder`. Raises FileNotFoundError where it was not run."""
+    text = build_text_encoder(config.denoiser, tokenizer)
+    text.load_state_dict(torch.load(folder / "text.weights.pt", map_location="cpu", weights_only=True))
+    return text
