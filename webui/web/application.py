@@ -1,4 +1,4 @@
-"""The one FastAPI application of the web process: the HTTP interface, Gradio's page, and the guards in front of both."""
+"""The FastAPI application of the web process: the HTTP interface, Gradio's page, and the guards in front of both."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class _Unknown:
     """Answers for what is not there, so that the page, which is mounted at "/", does not do so with one of its own."""
 
     def __init__(self, routes: Iterable[APIRoute]) -> None:
-        self._known = [(compile_path(PREFIX + route.path)[0], route.methods) for route in routes]
+        self._known = [(compile_path(PREFIX + route.path)[0], route.methods or ()) for route in routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope.get("method", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -160,5 +160,5 @@ def workers(services: Services) -> list[dict[str, Any]]:
     """The workers as JSON."""
     return [
         {key: value.model_dump(mode="json") if hasattr(value, "model_dump") else value for key, value in worker.items()}
-        for worker in cast("list[dict[str, Any]]", services.jobs.workers())
+        for worker in services.jobs.workers()
     ]
