@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from webui.api import Context, Models
 from webui.engine.context import JobContext, JobModels, remove_stale_work
@@ -54,6 +56,10 @@ WORK = """
 
         def resolve(self, params, context):
             return context.models.resolve("moon:cheese")["ref"]
+
+        def hash(self, params, context):
+            model = context.models.resolve("late")
+            return [model.ref, model.sha256]
 
         def unknown(self, params, context):
             context.models.resolve("a model that is not there", "text_to_image")
@@ -112,6 +118,18 @@ def test_files_come_by_reference(look: Any, lab: Any) -> None:
 def test_models_are_asked_of_the_catalog_then_of_the_extensions(look: Any) -> None:
     assert look("resolve") == "moon:cheese"
     assert look("unknown").kind == "NotFound"
+
+
+def test_a_model_that_came_after_the_worker_is_found_and_has_its_hash(look: Any, lab: Any) -> None:
+    folder = lab.settings.models_dirs[0] / "loras"
+    folder.mkdir(parents=True)
+    assert look("hash").kind == "NotFound"
+    save_file(
+        {"lora_unet_mid_block_attentions_0_proj_in.lora_down.weight": torch.zeros(4, 320)}, folder / "late.safetensors"
+    )
+    expected = hashlib.sha256((folder / "late.safetensors").read_bytes()).hexdigest()
+    answer = look("hash")
+    assert answer == ["loras/late.safetensors", expected], answer
 
 
 def test_a_wrong_use_is_the_pipeline_s_fault(look: Any) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from webui.core.errors import Cancelled, JobFailed, NotFound, ParameterError, SetupError
+from webui.core.errors import Cancelled, JobFailed, ModelError, NotFound, ParameterError, SetupError
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.parameters import validate
 from webui.core.recipes import ModelUse
@@ -63,6 +63,7 @@ class JobModels:
 
     _around: Surroundings
     _open: list[Lease] = field(default_factory=list)
+    _looked: bool = False
 
     @contextmanager
     def lease(
@@ -79,14 +80,24 @@ class JobModels:
                 self._open.remove(held)
 
     def resolve(self, ref: str, kind: str = "") -> ResolvedModel:
-        """See ``webui.api.Models.resolve``: the catalog first, then the extensions."""
+        """See ``webui.api.Models.resolve``: the catalog first, then the extensions.
+
+        The answer of the catalog has its hash, for which the weights are read once in their life: a recipe that got
+        the hash only at the second run would make two pictures of one.
+        """
+        catalog = self._around.catalog
+        if not self._looked:
+            catalog.refresh()  # files may have come and gone since the last job
+            self._looked = True
         try:
-            return self._around.catalog.resolve(ref, kind)
+            return catalog.hashed(catalog.resolve(ref, kind))
         except NotFound:
             found: ResolvedModel | None = self._around.host.first("resolve_model", ref=ref)
             if found is None:
                 raise
             return found
+        except OSError as error:
+            raise ModelError(f"model {ref!r} cannot be read: {error}.", hint="Fetch the model again.") from error
 
     def release_all(self) -> int:
         """Give back what the job left leased; how many leases that were."""

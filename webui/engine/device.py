@@ -244,7 +244,7 @@ def fresh_state(params: Mapping[str, Any]) -> Iterator[None]:
     given = params.get("seed")
     seed = given if isinstance(given, int) and given >= 0 else 0
     random.seed(seed)
-    torch.manual_seed(seed)
+    _seed_torch(seed)
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed % 2**32)
@@ -255,3 +255,15 @@ def fresh_state(params: Mapping[str, Any]) -> Iterator[None]:
         torch.set_grad_enabled(gradients)
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
+
+
+def _seed_torch(seed: int) -> None:
+    """Every global generator of torch that is in use. ``torch.manual_seed`` keeps one more queued call, with its
+    stack, for each time it is called before CUDA is.
+    """
+    torch.default_generator.manual_seed(seed)
+    for module in (torch.cuda, torch.xpu):
+        if module.is_initialized():
+            module.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)

@@ -159,9 +159,10 @@ class _Attempt:
     def execute(self) -> None:
         """From parameters to the last artifact. Raises whatever goes wrong."""
         runner = self._runner
-        self._check(self.job)
-        self.job, changed_by = runner.hooks.prepare(self.job, self._check, self.warnings.say)
         spec, params = self._check(self.job)
+        self.job, changed_by = runner.hooks.prepare(self.job, self._check, self.warnings.say)
+        if changed_by:
+            spec, params = self._check(self.job)
         self.production = Production(
             runner.around,
             runner.hooks,
