@@ -236,12 +236,16 @@ def _utf16(data: bytes, big_endian: bool) -> str:
     """UTF-16 by its mark, else by where its Latin letters have their zero bytes. Some writers put UTF-8 here: told by
     its not having any.
     """
+    if len(data) % 2:
+        data += b"\0"  # under the type ASCII the directory's reader takes the last zero byte for an end mark
     if data[:2] in (b"\xfe\xff", b"\xff\xfe"):
         return data.decode("utf-16", "replace").rstrip("\0")
     even, odd = data[0::2].count(0), data[1::2].count(0)
-    if not even and not odd and (text := _utf8_or_none(data)):
+    if even + odd <= 1 and (text := _utf8_or_none(data.rstrip(b"\0"))):
         return text
-    big = big_endian if even == odd else even > odd
+    most, fewest, units = max(even, odd), min(even, odd), len(data) // 2
+    telling = even != odd and (most * 2 >= units or (most >= 4 and most >= 3 * fewest))  # letters such as U+4E00 have one
+    big = even > odd if telling else big_endian
     return data.decode("utf-16-be" if big else "utf-16-le", "replace").rstrip("\0")
 
 

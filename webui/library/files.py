@@ -131,7 +131,8 @@ class LibraryFiles:
 
     def path(self, relative: str, trashed: bool = False) -> Path:
         """As ``path_of``, of a record's path."""
-        return inside(self.root, f"{TRASH_DIR}/{relative}" if trashed else relative)
+        path = inside(self.root, relative)
+        return inside(self.root, f"{TRASH_DIR}/{relative}") if trashed else path
 
     def describe(self, relative: str, trashed: bool = False) -> Described | None:
         """Record and recipe of a file; None for one that is missing, cut short, or not ours: neither named by us nor
@@ -154,10 +155,9 @@ class LibraryFiles:
 
     def scan(self) -> Iterator[Found]:
         """Every file that may be an artifact, in no order; sidecars and what begins with a dot are passed over."""
-        yield from self._scan(self.root, "", trashed=False)
-        trash = self.root / TRASH_DIR
-        if trash.is_dir():
-            yield from self._scan(trash, "", trashed=True)
+        for folder, trashed in ((self.root, False), (self.root / TRASH_DIR, True)):
+            if folder.is_dir():
+                yield from self._scan(folder, "", trashed=trashed)
 
     def trash(self, record: ArtifactRecord) -> None:
         """Move a file into the trash. Raises NotFound."""

@@ -226,7 +226,7 @@ def _known_pairs(recipe: Recipe, width: int | None, height: int | None) -> _Pair
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _REAL = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,2})?")
-_SIZE = re.compile(r"([0-9]{1,6})\s*[xX]\s*([0-9]{1,6})")
+_SIZE = re.compile(r"([1-9][0-9]{0,5})\s*[xX]\s*([1-9][0-9]{0,5})")
 
 
 def whole(value: str) -> int | None:
