@@ -21,6 +21,12 @@ from .params import Txt2Img
 from .samplers import make_scheduler, sampler_name
 
 
+def working_dtype(context: Context) -> torch.dtype:
+    """The precision to begin with: the device's, but float32 on a CPU, where half precision is slower and coarser."""
+    dtype: torch.dtype = torch.float32 if context.device.type == "cpu" else context.dtype
+    return dtype
+
+
 class NotFinite(Exception):
     """A stage gave NaN, infinities or a blank picture. ``stage`` is ``denoise`` or ``decode``."""
 
@@ -42,7 +48,7 @@ class Drawing:
         self._plain = decoding.is_plain(self._plan)
         # Kernels of a CPU round differently for different batch sizes: pictures are then drawn one at a time.
         self.alone = context.device.type == "cpu" or context.deterministic
-        self._dtype = torch.float32 if context.device.type == "cpu" else context.dtype
+        self._dtype = working_dtype(context)
         self._wide: set[str] = set()
         """Stages that are computed in float32 because half precision failed."""
         if self._dtype == torch.float16 and self._plain and self._plan.config("vae").get("force_upcast"):

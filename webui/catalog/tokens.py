@@ -13,7 +13,10 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
+from webui.core.errors import ModelError
+
 from .entry import ModelEntry
+from .folders import read_json
 
 CLIP_CHUNK = 75
 """Tokens that CLIP's text encoder takes at once, without its start and end marks."""
@@ -42,7 +45,7 @@ def count(entry: ModelEntry | None, text: str) -> TokenCount:
     if folder is not None:
         try:
             loaded = _load(str(folder), _stamp(folder))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, TypeError, ModelError):
             loaded = None
     if loaded is None:
         used, limit = len(_WORDS.findall(text)), CLIP_CHUNK
@@ -58,16 +61,16 @@ def _stamp(folder: Path) -> int:
 
 @lru_cache(maxsize=8)
 def _load(folder: str, stamp: int) -> tuple[Tokenizer, int]:
-    """The tokenizer in ``folder`` and its limit. Raises OSError, ValueError, KeyError, TypeError on files it cannot
-    use.
+    """The tokenizer in ``folder`` and its limit. Raises OSError, ValueError, TypeError, ModelError on files it
+    cannot use.
     """
     place = Path(folder)
     config: dict[str, Any] = {}
     if (place / "tokenizer_config.json").is_file():
-        config = json.loads((place / "tokenizer_config.json").read_text(encoding="utf-8"))
+        config = read_json(place / "tokenizer_config.json")
     longest = config.get("model_max_length")
     if (place / "tokenizer.json").is_file():
-        tokenizer = Tokenizer.from_str((place / "tokenizer.json").read_text(encoding="utf-8"))
+        tokenizer = _from_text((place / "tokenizer.json").read_text(encoding="utf-8"))
         tokenizer.no_truncation()
         tokenizer.no_padding()
     else:
@@ -75,6 +78,13 @@ def _load(folder: str, stamp: int) -> tuple[Tokenizer, int]:
     marks = 2 if str(config.get("tokenizer_class", "CLIPTokenizer")).startswith("CLIP") else 1
     limit = longest - marks if isinstance(longest, int) and marks < longest < 100_000 else CLIP_CHUNK
     return tokenizer, limit
+
+
+def _from_text(text: str) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # the library raises nothing narrower
+        raise ValueError(str(error)) from error
 
 
 def _clip(place: Path) -> Tokenizer:

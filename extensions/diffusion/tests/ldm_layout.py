@@ -1,4 +1,4 @@
-"""The published layout of SD 1.x and SDXL checkpoints: renames a diffusers model's tensors to it, for files to test with."""
+"""The published layout of SD 1.x and SDXL checkpoints: renames a diffusers model's tensors to it, for test files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _UNET_TOP = {
 }  # fmt: skip
 _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 _OPENCLIP = {
-    "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "self_attn.out_proj": "attn.out_proj",
+    "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
 }  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def _renamed(key: str, prefixes: Mapping[str, str], inner: Mapping[str, str], to
 
 
 def write_header(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """A sparse file with the table of ``tensors`` (which may be on the meta device) in fp16, and no bytes on disk for them."""
+    """A sparse file with the table of ``tensors`` (on the meta device, perhaps) in fp16, without its data."""
     table, place = {}, 0
     for name, tensor in tensors.items():
         size = math.prod(tensor.shape) * 2

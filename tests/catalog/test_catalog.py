@@ -1,0 +1,301 @@
+"""The list of models: what is found, what references mean, what is refused, and that nothing is read twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.catalog.conftest import SD1, SDXL, write_folder, write_json, write_weights
+from webui.catalog import catalog as catalog_module
+from webui.catalog.catalog import Catalog, titles
+from webui.core.errors import ModelError, NotFound
+from webui.core.settings import ROOT, Settings
+from webui.core.specs import ModelKind
+
+
+def test_what_the_folders_hold(settings: Settings, models: Path) -> None:
+    write_folder(models / "starter" / "avatar")
+    write_folder(models / "diffusers" / "author" / "name")
+    write_weights(models / "checkpoints" / "real.safetensors", SD1)
+    write_weights(models / "checkpoints" / "xl" / "big.safetensors", SDXL)
+    write_weights(models / "loras" / "style.safetensors", {"lora_unet_a.hada_w1_a": (1, 1)})
+    (models / "checkpoints" / "old.ckpt").write_bytes(b"PK")
+    (models / "checkpoints" / "notes.txt").write_text("no model")
+    write_weights(models / ".cache" / "hidden.safetensors", SD1)
+    found = {entry.ref: (entry.kind, entry.family, entry.format) for entry in Catalog(settings).entries()}
+    assert found == {
+        "checkpoints/old.ckpt": ("text_to_image", "", "single_file"),
+        "checkpoints/real.safetensors": ("text_to_image", "sd1", "single_file"),
+        "checkpoints/xl/big.safetensors": ("text_to_image", "sdxl", "single_file"),
+        "diffusers/author/name": ("text_to_image", "sd1", "diffusers"),
+        "loras/style.safetensors": ("lora", "", "single_file"),
+        "starter/avatar": ("text_to_image", "sd1", "diffusers"),
+    }
+
+
+def test_a_missing_models_folder_is_an_empty_one(settings: Settings) -> None:
+    assert Catalog(settings.model_copy(update={"models_dirs": (Path("/nowhere/at/all"),)})).entries() == ()
+
+
+def test_references_are_unique_over_several_folders(settings: Settings, models: Path, tmp_path: Path) -> None:
+    other = tmp_path / "more"
+    write_weights(models / "checkpoints" / "a.safetensors", SD1)
+    write_weights(other / "checkpoints" / "a.safetensors", SDXL)
+    catalog = Catalog(settings.model_copy(update={"models_dirs": (models, other)}))
+    assert [entry.ref for entry in catalog.entries()] == ["2:checkpoints/a.safetensors", "checkpoints/a.safetensors"]
+    assert catalog.resolve("checkpoints/a.safetensors").family == "sd1"
+    assert catalog.resolve("2:checkpoints/a.safetensors").family == "sdxl"
+    with pytest.raises(ModelError, match="may mean any of"):
+        catalog.resolve("a.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(99), b"<html>" + bytes(99), (9).to_bytes(8, "little")])
+def test_broken_files_are_listed_with_their_problem_and_never_resolved(
+    settings: Settings, models: Path, content: bytes
+) -> None:
+    (models / "checkpoints").mkdir()
+    (models / "checkpoints" / "bad.safetensors").write_bytes(content)
+    catalog = Catalog(settings)
+    (entry,) = catalog.entries("text_to_image")
+    assert entry.problem
+    assert not entry.usable
+    assert catalog.default("text_to_image") is None
+    with pytest.raises(ModelError, match="cannot be used"):
+        catalog.resolve("bad")
+
+
+def test_pickles_are_listed_and_not_opened(settings: Settings, models: Path) -> None:
+    (models / "checkpoints").mkdir()
+    for name in ("a.ckpt", "b.pt", "c.pth"):
+        (models / "checkpoints" / name).write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
+    assert all("pickle" in entry.problem for entry in Catalog(settings).entries())
+
+
+def test_links_are_followed_and_loops_end(settings: Settings, models: Path, tmp_path: Path) -> None:
+    write_weights(tmp_path / "elsewhere" / "far.safetensors", SD1)
+    (models / "checkpoints").mkdir()
+    (models / "checkpoints" / "linked.safetensors").symlink_to(tmp_path / "elsewhere" / "far.safetensors")
+    (models / "checkpoints" / "gone.safetensors").symlink_to(tmp_path / "nothing")
+    (models / "checkpoints" / "loop").symlink_to(models)
+    (models / "more").symlink_to(tmp_path / "elsewhere")
+    refs = [entry.ref for entry in Catalog(settings).entries()]
+    assert refs == ["checkpoints/linked.safetensors", "more/far.safetensors"]
+
+
+def test_what_a_reference_may_be(settings: Settings, models: Path) -> None:
+    write_folder(models / "starter" / "avatar")
+    write_json(models / "starter" / "avatar" / "lifelike.json", {"title": "Avatars"})
+    write_weights(models / "checkpoints" / "real.safetensors", SD1)
+    catalog = Catalog(settings)
+    for ref in ("starter/avatar", "Avatars", "avatar", "Avatars [0123456789]", " Avatars "):
+        assert catalog.resolve(ref, "text_to_image").ref == "starter/avatar"
+    for ref in ("real", "real.safetensors", "checkpoints/real.safetensors"):
+        assert catalog.resolve(ref).ref == "checkpoints/real.safetensors"
+    hub = catalog.resolve("stabilityai/sd-turbo", "text_to_image")
+    assert (hub.format, hub.path, hub.ref) == ("hub", None, "stabilityai/sd-turbo")
+
+
+def test_what_is_not_there_suggests_what_is(settings: Settings, models: Path) -> None:
+    write_weights(models / "checkpoints" / "real.safetensors", SD1)
+    with pytest.raises(NotFound, match=r"Did you mean checkpoints/real\.safetensors"):
+        Catalog(settings).resolve("checkpoints/reel.safetensors")
+    with pytest.raises(NotFound, match="models list"):
+        Catalog(settings).resolve("qqq")
+
+
+@pytest.mark.parametrize("ref", ["../../etc/passwd", "/etc/passwd", "..", "checkpoints/../../x", "~/secret", "a\0b"])
+def test_paths_are_no_references_of_a_request(settings: Settings, ref: str) -> None:
+    with pytest.raises(NotFound):
+        Catalog(settings).resolve(ref)
+
+
+def test_the_command_line_may_name_paths(settings: Settings, tmp_path: Path) -> None:
+    file = write_weights(tmp_path / "far" / "real.safetensors", SD1)
+    folder = write_folder(tmp_path / "far" / "model")
+    catalog = Catalog(settings, allow_paths=True)
+    assert catalog.resolve(str(file), "text_to_image").family == "sd1"
+    assert catalog.resolve(str(folder)).format == "diffusers"
+    assert catalog.resolve(catalog.resolve(str(folder)).ref).path == folder
+    with pytest.raises(ModelError, match="neither"):
+        catalog.resolve(str(tmp_path))
+    with pytest.raises(NotFound):
+        catalog.resolve(str(file), allow_paths=False)
+
+
+def test_another_kind_is_refused(settings: Settings, models: Path) -> None:
+    write_weights(models / "loras" / "style.safetensors", {"lora_unet_a.hada_w1_a": (1, 1)})
+    with pytest.raises(ModelError, match="is of kind LoRA; expected: text-to-image model"):
+        Catalog(settings).resolve("style", "text_to_image")
+
+
+def test_the_default_is_the_setting_then_the_starter_then_the_first(settings: Settings, models: Path) -> None:
+    catalog = Catalog(settings)
+    assert catalog.default("text_to_image") is None
+    with pytest.raises(NotFound, match="There is no text-to-image model yet"):
+        catalog.resolve("", "text_to_image")
+    write_weights(models / "checkpoints" / "b.safetensors", SD1)
+    write_weights(models / "checkpoints" / "a.safetensors", SD1)
+    catalog.refresh()
+    assert catalog.resolve("", "text_to_image").ref == "checkpoints/a.safetensors"
+    write_folder(models / "starter" / "avatar")
+    catalog.refresh()
+    assert catalog.resolve("", "text_to_image").ref == "starter/avatar"
+    chosen = settings.model_copy(update={"extensions": {"diffusion": {"default_text_to_image": "b"}}})
+    assert Catalog(chosen).resolve("", "text_to_image").ref == "checkpoints/b.safetensors"
+    gone = settings.model_copy(update={"extensions": {"diffusion": {"default_text_to_image": "no such"}}})
+    assert Catalog(gone).resolve("", "text_to_image").ref == "starter/avatar"
+
+
+def test_a_folder_recommends_by_its_configuration_and_its_own_word(settings: Settings, models: Path) -> None:
+    folder = write_folder(models / "starter" / "avatar")
+    entry = Catalog(settings).resolve("starter/avatar")
+    assert entry.recommended == {"width": 128, "height": 128}
+    assert entry.variant == "v_prediction"
+    example = {"title": "One", "prompt": "a person"}
+    write_json(
+        folder / "lifelike.json",
+        {"title": "Avatars", "recommended": {"guidance_scale": 5.0, "steps": 20}, "examples": [example, 3]},
+    )
+    entry = Catalog(settings).resolve("starter/avatar")
+    assert entry.title == "Avatars"
+    assert entry.recommended == {"width": 128, "height": 128, "guidance_scale": 5.0, "steps": 20}
+    assert entry.examples == (example,)
+
+
+@pytest.mark.parametrize(
+    ("index", "unet", "kind", "words"),
+    [
+        ({}, {"in_channels": 9}, "inpaint", ""),
+        ({"_class_name": "StableDiffusionXLImg2ImgPipeline"}, {}, "image_to_image", ""),
+        ({"_class_name": "LattePipeline"}, {}, "video", ""),
+        ({"_class_name": "StableDiffusionControlNetPipeline"}, {}, "controlnet", ""),
+        ({"_class_name": ["pipeline", "Mine"]}, {}, "unknown", "code of its own"),
+        ({"_class_name": None}, {}, "unknown", "names no class"),
+        ({"movq": ["diffusers", "VQModel"]}, {}, "text_to_image", "there is no folder movq"),
+    ],
+)
+def test_folders_that_are_something_else(
+    settings: Settings, models: Path, index: Mapping[str, Any], unet: Mapping[str, Any], kind: str, words: str
+) -> None:
+    write_folder(models / "m", index=index, unet=unet)
+    (entry,) = Catalog(settings).entries()
+    assert entry.kind == kind
+    assert words in entry.problem
+    assert bool(entry.problem) == bool(words)
+
+
+def test_damaged_folders_say_where(settings: Settings, models: Path) -> None:
+    folder = write_folder(models / "m")
+    weights = folder / "unet" / "model.safetensors"
+    whole = weights.read_bytes()
+    catalog = Catalog(settings)
+    weights.write_bytes(whole[:-1])
+    assert "unet/model.safetensors" in catalog.refresh()[0].problem
+    weights.unlink()
+    assert "no weights in safetensors" in catalog.refresh()[0].problem
+    (folder / "unet" / "model.bin").write_bytes(b"PK")
+    assert "pickled" in catalog.refresh()[0].problem
+    (folder / "model_index.json").write_text("{")
+    assert "cannot be read" in catalog.refresh()[0].problem
+
+
+def test_what_did_not_change_is_not_opened_again(
+    settings: Settings, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        write_weights(models / "checkpoints" / f"{name}.safetensors", SD1)
+    opened: list[str] = []
+    read = catalog_module.read_header
+
+    def counting(path: Path) -> Any:
+        opened.append(path.stem)
+        return read(path)
+
+    monkeypatch.setattr(catalog_module, "read_header", counting)
+    catalog = Catalog(settings)
+    catalog.entries()
+    assert opened == ["a", "b", "c"]
+    write_weights(models / "checkpoints" / "b.safetensors", SDXL)
+    os.utime(models / "checkpoints" / "b.safetensors", ns=(1, 1))
+    catalog.refresh()
+    assert opened == ["a", "b", "c", "b"]
+
+
+def test_hashes_are_of_the_weights_and_computed_once(
+    settings: Settings, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_weights(models / "checkpoints" / "a.safetensors", SD1)
+    folder = write_folder(models / "starter" / "avatar")
+    catalog = Catalog(settings)
+    entry = catalog.resolve("a")
+    assert entry.sha256 == ""
+    assert catalog.hashed(entry).sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    first = catalog.hashed(catalog.resolve("starter/avatar")).sha256
+    assert len(first) == 64
+    monkeypatch.setattr(hashlib, "file_digest", None)  # a second reading would fail
+    later = Catalog(settings)
+    assert later.hashed(later.resolve("starter/avatar")).sha256 == first
+    assert later.resolve("a").sha256 == catalog.hashed(entry).sha256
+    monkeypatch.undo()
+    write_weights(folder / "unet" / "model.safetensors", {"weight": (3, 3)})
+    later.refresh()
+    assert later.hashed(later.resolve("starter/avatar")).sha256 != first
+
+
+def test_a_damaged_table_of_hashes_is_begun_anew(settings: Settings, models: Path) -> None:
+    write_weights(models / "checkpoints" / "a.safetensors", SD1)
+    store = settings.data_dir / "cache" / "model_hashes.json"
+    store.parent.mkdir(parents=True)
+    store.write_text("no json")
+    catalog = Catalog(settings)
+    assert len(catalog.hashed(catalog.resolve("a")).sha256) == 64
+    assert store.read_text().startswith("{")
+
+
+def test_an_extension_may_know_more_and_its_fault_hides_nothing(settings: Settings, models: Path) -> None:
+    write_weights(models / "checkpoints" / "a.safetensors", SD1)
+    write_weights(models / "gans" / "g.safetensors", {"mapping.w": (1, 1)})
+
+    def broken(path: Path) -> Mapping[str, Any]:
+        raise RuntimeError("no")
+
+    def gan(path: Path) -> Mapping[str, Any] | None:
+        return {"title": "A GAN", "family": "gan", "recommended": {"width": 64}} if path.stem == "g" else None
+
+    def tokenized(path: Path) -> Mapping[str, Any]:
+        return {"tokenizer": "/clip"}
+
+    kinds = [
+        ModelKind("text_to_image", "T", recognise=broken),
+        ModelKind("text_to_image", "T", recognise=tokenized),
+        ModelKind("gan", "GAN", folders=("gans",), recognise=gan),
+    ]
+    catalog = Catalog(settings, kinds)
+    assert catalog.resolve("a").tokenizer == Path("/clip")
+    entry = catalog.resolve("g", "gan")
+    assert (entry.kind, entry.title, entry.family, entry.recommended) == ("gan", "A GAN", "gan", {"width": 64})
+
+
+def test_labels_that_two_share_are_told_apart(settings: Settings, models: Path) -> None:
+    write_weights(models / "a" / "same.safetensors", SD1)
+    write_weights(models / "b" / "same.safetensors", SD1)
+    write_weights(models / "b" / "other.safetensors", SD1)
+    assert titles(Catalog(settings).entries()) == [
+        ("a/same.safetensors", "same (a/same.safetensors)"),
+        ("b/other.safetensors", "other"),
+        ("b/same.safetensors", "same (b/same.safetensors)"),
+    ]
+
+
+def test_the_catalog_imports_nothing_heavy() -> None:
+    code = "import sys, webui.catalog.catalog, webui.catalog.tokens; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"torch", "diffusers", "transformers", "safetensors", "gradio", "numpy"}
