@@ -45,9 +45,11 @@ def slug(pipeline: str) -> str:
 
 
 def arrange(rows: Sequence[Parameter]) -> list[tuple[Parameter, ...]]:
-    """The rows of each widget, in the order of the declaration: width and height are one, and so are an image and its mask."""
+    """The rows of each widget, in the order declared: width and height share one, and so do an image and its mask."""
     by_name = {row.name: row for row in rows}
-    joined = {row.extra["mask"]: row.name for row in rows if row.kind == "image_mask" and row.extra.get("mask") in by_name}
+    joined = {
+        row.extra["mask"]: row.name for row in rows if row.kind == "image_mask" and row.extra.get("mask") in by_name
+    }
     if all(name in by_name and by_name[name].kind == "size" for name in ("width", "height")):
         joined["height"] = "width"
     partners = {owner: name for name, owner in joined.items()}
@@ -76,7 +78,9 @@ class Form:
             with gr.Column(elem_classes="ll-first", min_width=0):
                 self._build_rows([rows for rows in arrange(self.rows) if _first(rows[0])])
                 with gr.Row(elem_classes="ll-go", equal_height=True):
-                    generate = gr.Button("Generate", variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate")
+                    generate = gr.Button(
+                        "Generate", variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate"
+                    )
                     stop = gr.Button("Stop", elem_id=f"stop-{self.slug}", elem_classes="ll-stop", min_width=0)
             stage = viewer.build(self.slug, self.spec.id)
             with gr.Column(elem_classes="ll-settings", min_width=0):
@@ -120,11 +124,20 @@ class Form:
     def _build_presets(self) -> tuple[Any, Any, Any]:
         with gr.Accordion("Presets", open=False, elem_classes="ll-presets"), gr.Row(equal_height=False):
             box = gr.Dropdown(
-                self._services.presets.names(self.spec.id), value=None, label="Preset", allow_custom_value=True, interactive=True,
-                info="Choose one, or type a name and save", elem_id=f"preset-{self.slug}", elem_classes="ll-field", scale=1,
-            )  # fmt: skip
+                self._services.presets.names(self.spec.id),
+                value=None,
+                label="Preset",
+                info="Choose one, or type a name and save",
+                allow_custom_value=True,
+                interactive=True,
+                elem_id=f"preset-{self.slug}",
+                elem_classes="ll-field",
+                scale=1,
+            )
             save = gr.Button("Save", elem_classes="ll-small", elem_id=f"preset-save-{self.slug}", min_width=0, scale=0)
-            delete = gr.Button("Delete", elem_classes="ll-small", elem_id=f"preset-delete-{self.slug}", min_width=0, scale=0)
+            delete = gr.Button(
+                "Delete", elem_classes="ll-small", elem_id=f"preset-delete-{self.slug}", min_width=0, scale=0
+            )
         return box, save, delete
 
     # Events
@@ -139,23 +152,29 @@ class Form:
         stage.apply(self.apply, None, [stage, suggested, *parts], api_name=False, **QUIET)
         for widget in self.widgets:
             if widget.rows[0].kind == "model":
-                widget.component.input(self.follow_model, [suggested, *parts], [suggested, *parts], api_name=False, **QUIET)
+                widget.component.input(
+                    self.follow_model, [suggested, *parts], [suggested, *parts], api_name=False, **QUIET
+                )
                 widget.component.change(
-                    None, widget.component, None, js=f"(model) => {{ Lifelike.forms.model('{self.slug}', model) }}", **QUIET
+                    None,
+                    widget.component,
+                    None,
+                    js=f"(model) => {{ Lifelike.forms.model('{self.slug}', model) }}",
+                    **QUIET,
                 )
         box.input(self.load_preset, box, [stage, suggested, *parts], api_name=False, **QUIET)
         save.click(self.save_preset, [box, *parts], [stage, box], api_name=False, **QUIET)
         delete.click(self.delete_preset, box, [stage, box], api_name=False, **QUIET)
 
     def start(self, *values: Any) -> str:
-        """The button: what the components hold becomes a job. Answers for the viewer: the job's id, or what is wrong."""
+        """The button: what the components hold becomes a job. The viewer is told the job's id, or what is wrong."""
         try:
             return self._submitted(self.collect(values))
         except LifelikeError as error:
             return _answer(_refusal(error))
 
     def apply(self, event: gr.EventData) -> list[Any]:
-        """What the viewer or the gallery asks of the form: set ``params``; with ``fresh``, the rest to its defaults; with ``start``, run it."""
+        """Set ``params``, as viewer or gallery ask; with ``fresh``, the rest to defaults; with ``start``, run it."""
         asked: dict[str, Any] = getattr(event, "_data", None) or {}
         known = {row.name for row in self.rows}
         params = {name: value for name, value in (asked.get("params") or {}).items() if name in known}
@@ -178,7 +197,9 @@ class Form:
         except ParameterError:
             return [suggested, *(gr.skip() for _ in self.widgets)]
         now = self._automatic(params)
-        changed = {name: value for name, value in now.items() if params.get(name) in (None, suggested.get(name), now[name])}
+        changed = {
+            name: value for name, value in now.items() if params.get(name) in (None, suggested.get(name), now[name])
+        }
         _, updates = self.shown({**params, **changed}, only=set(changed))
         return [now, *updates]
 
@@ -201,7 +222,10 @@ class Form:
         except LifelikeError as error:
             return [_answer(_refusal(error)), gr.skip()]
         names = self._services.presets.names(self.spec.id)
-        return [_answer({"said": "The preset is saved."}), gr.Dropdown(choices=[(one, one) for one in names], value=kept)]
+        return [
+            _answer({"said": "The preset is saved."}),
+            gr.Dropdown(choices=[(one, one) for one in names], value=kept),
+        ]
 
     def delete_preset(self, name: str | None) -> list[Any]:
         try:
@@ -209,7 +233,10 @@ class Form:
         except LifelikeError as error:
             return [_answer(_refusal(error)), gr.skip()]
         names = self._services.presets.names(self.spec.id)
-        return [_answer({"said": "The preset is deleted."}), gr.Dropdown(choices=[(one, one) for one in names], value=None)]
+        return [
+            _answer({"said": "The preset is deleted."}),
+            gr.Dropdown(choices=[(one, one) for one in names], value=None),
+        ]
 
     def _refresh_for(self, widget: Widget) -> Callable[[Any], Any]:
         def refresh(value: Any) -> Any:
@@ -221,7 +248,7 @@ class Form:
     # Values
 
     def collect(self, values: Sequence[Any], *, files: bool = True) -> dict[str, Any]:
-        """The components' values, in the order of ``widgets``, as raw parameters. Raises ParameterError with every wrong field.
+        """The components' values, in the order of ``widgets``, as raw parameters. Raises ParameterError.
 
         Without ``files`` those are left out: nothing is stored.
         """
@@ -237,7 +264,9 @@ class Form:
         if wrong:
             raise ParameterError(wrong)
         optional = {row.name for row in self.rows if row.default is None and row.auto is None and not row.required}
-        empty = {name for name, value in raw.items() if value is None and name not in optional and not self._has_auto(name)}
+        empty = {
+            name for name, value in raw.items() if value is None and name not in optional and not self._has_auto(name)
+        }
         return {name: value for name, value in raw.items() if name not in empty}
 
     def shown(self, params: Mapping[str, Any], only: set[str] | None = None) -> tuple[dict[str, Any], list[Any]]:
@@ -295,7 +324,7 @@ class Form:
         return any(row.name == name and row.auto is not None for row in self.rows)
 
     def _submitted(self, raw: Mapping[str, Any]) -> str:
-        """Errors of no known kind are the application's own fault: they are logged, and the person is told where to look."""
+        """Errors of no known kind are the application's own fault: logged, and the person is told where to look."""
         try:
             job = self._services.submit(self.spec.id, raw)
         except LifelikeError:
@@ -308,8 +337,9 @@ class Form:
 
 def _first(row: Parameter) -> bool:
     """Whether a parameter stands above the button: what to make, and from what."""
-    return not row.advanced and not row.group and (row.kind in FILE_KINDS or (row.kind in ("prompt", "text") and row.required)
-                                                    or row.name in ("prompt", "negative_prompt"))  # fmt: skip
+    if row.advanced or row.group:
+        return False
+    return row.kind in FILE_KINDS or row.name in ("prompt", "negative_prompt") or (row.required and row.kind == "text")
 
 
 def _refusal(error: LifelikeError) -> dict[str, Any]:

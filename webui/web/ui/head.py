@@ -1,4 +1,4 @@
-"""The first lines of the page's HTML: what must run before Gradio does. It settles language and colours without a flash."""
+"""The first lines of the page's HTML: what runs before Gradio, so that language and colours come without a flash."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from webui import __version__
 
 from . import routes
-from .forms import Form
-from .shell import OWN_TABS, BuiltTab, slug
+from .forms import Form, slug
+from .shell import OWN_TABS, BuiltTab
 
 MAX_EXAMPLES = 6
 
@@ -49,7 +49,11 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
         "tab": f"tab-{slug(built.spec.id)}",
         "subtab": f"form-{form.slug}" if several else "",
         "labels": {row.name: row.label for row in rows},
-        "images": [{"name": row.name, "label": row.label, "kind": row.kind} for row in rows if row.kind in ("image", "images", "image_mask")],
+        "images": [
+            {"name": row.name, "label": row.label, "kind": row.kind}
+            for row in rows
+            if row.kind in ("image", "images", "image_mask")
+        ],
         "prompts": [row.name for row in rows if row.kind == "prompt" and row.extra.get("tokens")],
         "seed": next((row.name for row in rows if row.kind == "seed"), ""),
         "model": str(form.defaults.get(model.name) or "") if model else "",

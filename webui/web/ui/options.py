@@ -45,7 +45,7 @@ class ModelOptions:
         self._catalog.refresh()
 
     def automatic(self, rows: Sequence[Parameter], params: Mapping[str, Any]) -> dict[str, Any]:
-        """What None stands for in each parameter of ``rows`` that has an automatic value, with the models that ``params`` choose."""
+        """What None stands for in each of ``rows`` with an automatic value, for the models that ``params`` choose."""
         suggests: dict[str, Any] = {}
         for row in rows:
             if row.kind == "model":

@@ -29,7 +29,7 @@ def form_services(services: Services) -> FormServices:
 
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
-    """Add the page and its own routes to ``app``. Whatever is added later is reached only if it is put before the page's mount."""
+    """Add the page and its own routes to ``app``. A route added later is reached only if it is put before the mount."""
     folders = [Path(record.path) for record in services.host.extensions if record.state == "loaded" and record.path]
     tables = i18n.load_tables(folders)
     tabs = shell.build_tabs(services, form_services(services))

@@ -1,4 +1,4 @@
-"""Components of the page that show what the HTTP interface says: header, gallery, queue, extensions. Drawn by scripts in ``static/``."""
+"""Parts of the page showing what the HTTP interface says: header, gallery, queue, extensions; drawn by ``static/``."""
 
 from __future__ import annotations
 

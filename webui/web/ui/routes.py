@@ -17,9 +17,18 @@ from webui.core.errors import NotFound
 PREFIX = "/ui"
 STATIC = Path(__file__).resolve().parent / "static"
 SCRIPTS = (
-    "boot.js", "icons.js", "core.js", "forms.js", "fields.js", "artifacts.js", "lightbox.js", "viewer.js", "gallery.js", "queue.js",
+    "boot.js",
+    "icons.js",
+    "core.js",
+    "forms.js",
+    "fields.js",
+    "artifacts.js",
+    "lightbox.js",
+    "viewer.js",
+    "gallery.js",
+    "queue.js",
     "header.js",
-)  # fmt: skip
+)
 """In the order of loading; each uses those before it."""
 STYLES = ("lifelike.css", "panels.css")
 THUMBNAIL_PX = 512

@@ -64,7 +64,7 @@ class BuiltTab:
 
 
 def build_custom(tab: TabSpec, services: Services, forms: FormServices) -> BuiltTab:
-    """Build ``tab`` in a Blocks of its own, before the page's: an exception inside a nested one would take the page's context with it."""
+    """Build ``tab`` in a Blocks of its own, before the page's: an exception in a nested one ends the page's too."""
     builder = TabBuilder(tab, services, forms)
     try:
         extension = services.host.owner_of("tabs", tab.id)

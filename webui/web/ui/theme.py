@@ -23,7 +23,16 @@ STONE = colors.Color(
 )  # fmt: skip
 """Greys that stay neutral beside a picture."""
 
-_FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "sans-serif")
+_FONTS = (
+    "ui-sans-serif",
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Noto Sans SC",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "sans-serif",
+)
 _MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", "monospace")
 
 
@@ -73,6 +82,7 @@ def make_theme() -> Any:
         input_border_color_focus="*primary_600",
         input_border_color_focus_dark="*primary_400",
         input_border_width="1px",
+        input_radius="8px",
         input_shadow="none",
         input_shadow_focus="0 0 0 3px #23967c33",
         input_shadow_focus_dark="0 0 0 3px #23967c4d",

@@ -10,7 +10,7 @@ _ON_LOAD = "Lifelike.viewer.mount(element, props, trigger, watch); /* sends 'app
 
 
 def build(slug: str, pipeline: str) -> Any:
-    """A component whose value is an answer of ``forms.Form``, and whose event ``apply`` carries what is to be put into the form."""
+    """A component whose value is an answer of ``forms.Form``; its event ``apply`` carries what is put into the form."""
     return gr.HTML(
         value="",
         html_template="<div class='ll-viewer'></div>",

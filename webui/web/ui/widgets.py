@@ -1,4 +1,4 @@
-"""One declared parameter -> one Gradio component, and the way back: what a person edits becomes a raw parameter value."""
+"""One declared parameter -> one Gradio component, and back: what a person edits becomes a raw parameter value."""
 
 from __future__ import annotations
 
@@ -64,8 +64,10 @@ class WidgetFactory:
         """The widget for ``rows``, inside the open Blocks, showing ``values``."""
         row = rows[0]
         common = {
-            "label": row.label, "elem_id": self.element(row.name), "elem_classes": ["ll-field", f"ll-{row.kind.replace('_', '-')}"],
-        }  # fmt: skip
+            "label": row.label,
+            "elem_id": self.element(row.name),
+            "elem_classes": ["ll-field", f"ll-{row.kind.replace('_', '-')}"],
+        }
         make = getattr(self, f"_{row.kind}")
         widget: Widget = make(tuple(rows), values, common)
         return widget
@@ -79,23 +81,35 @@ class WidgetFactory:
     def _text(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         box = gr.Textbox(
-            values[row.name] or "", lines=1, max_lines=1, placeholder=row.extra.get("placeholder"), info=row.help or None,
-            interactive=True, **common,
-        )  # fmt: skip
+            values[row.name] or "",
+            lines=1,
+            max_lines=1,
+            placeholder=row.extra.get("placeholder"),
+            info=row.help or None,
+            interactive=True,
+            **common,
+        )
         return _plain(row, box, str, event="input")
 
     def _prompt(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         lines = int(row.extra.get("rows", 3))
         box = gr.Textbox(
-            values[row.name] or "", lines=lines, max_lines=lines + 6, placeholder=row.extra.get("placeholder"), info=row.help or None,
-            interactive=True, **common,
-        )  # fmt: skip
+            values[row.name] or "",
+            lines=lines,
+            max_lines=lines + 6,
+            placeholder=row.extra.get("placeholder"),
+            info=row.help or None,
+            interactive=True,
+            **common,
+        )
         return _plain(row, box, str, event="input")
 
     def _folder(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
-        box = gr.Textbox(values[row.name] or "", lines=1, max_lines=1, info=row.help or None, interactive=True, **common)
+        box = gr.Textbox(
+            values[row.name] or "", lines=1, max_lines=1, info=row.help or None, interactive=True, **common
+        )
         return _plain(row, box, lambda text: str(text).strip(), event="input")
 
     # Numbers
@@ -106,12 +120,21 @@ class WidgetFactory:
     def _number(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         return self._slider(rows[0], values, common, precision=None)
 
-    def _slider(self, row: Parameter, values: Mapping[str, Any], common: dict[str, Any], *, precision: int | None) -> Widget:
+    def _slider(
+        self, row: Parameter, values: Mapping[str, Any], common: dict[str, Any], *, precision: int | None
+    ) -> Widget:
         value = values[row.name]
         slider = gr.Slider(
-            row.minimum if row.minimum is not None else 0, row.maximum if row.maximum is not None else 100, value,
-            step=row.step, precision=precision, info=row.help or None, interactive=True, buttons=["reset"], **common,
-        )  # fmt: skip
+            row.minimum if row.minimum is not None else 0,
+            row.maximum if row.maximum is not None else 100,
+            value,
+            step=row.step,
+            precision=precision,
+            info=row.help or None,
+            interactive=True,
+            buttons=["reset"],
+            **common,
+        )
         whole = precision == 0
 
         def read(met: Any) -> Any:
@@ -142,10 +165,17 @@ class WidgetFactory:
         """One row edits a single edge; a width and a height share presets, the lock of their ratio, and the swap."""
         first = rows[0]
         field = _own_field(
-            "size", {row.name: values[row.name] for row in rows}, common, help=first.help,
-            names=[row.name for row in rows], labels=[row.label for row in rows],
-            minimum=first.minimum, maximum=first.maximum, step=first.step, presets=list(first.extra.get("presets") or SIZE_PRESETS),
-        )  # fmt: skip
+            "size",
+            {row.name: values[row.name] for row in rows},
+            common,
+            help=first.help,
+            names=[row.name for row in rows],
+            labels=[row.label for row in rows],
+            minimum=first.minimum,
+            maximum=first.maximum,
+            step=first.step,
+            presets=list(first.extra.get("presets") or SIZE_PRESETS),
+        )
 
         def read(met: Any) -> dict[str, Any]:
             met = met if isinstance(met, dict) else {}
@@ -160,18 +190,29 @@ class WidgetFactory:
         choices = [(label, value) for value, label in row.options]
         if len(choices) <= SEGMENTS:
             common["elem_classes"] = [*common["elem_classes"], "ll-segments"]
-            return _plain(row, gr.Radio(choices, value=values[row.name], info=row.help or None, interactive=True, **common), str)
+            return _plain(
+                row, gr.Radio(choices, value=values[row.name], info=row.help or None, interactive=True, **common), str
+            )
         box = gr.Dropdown(
-            choices, value=values[row.name], filterable=len(choices) > 12, info=row.help or None, interactive=True, **common
+            choices,
+            value=values[row.name],
+            filterable=len(choices) > 12,
+            info=row.help or None,
+            interactive=True,
+            **common,
         )
         return _plain(row, box, str)
 
     def _dynamic_choice(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         box = gr.Dropdown(
-            self.choices_with(row, values[row.name]), value=values[row.name] or "", allow_custom_value=True,
-            info=row.help or None, interactive=True, **common,
-        )  # fmt: skip
+            self.choices_with(row, values[row.name]),
+            value=values[row.name] or "",
+            allow_custom_value=True,
+            info=row.help or None,
+            interactive=True,
+            **common,
+        )
         return _plain(row, box, lambda met: str(met or ""))
 
     def _model(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
@@ -179,7 +220,12 @@ class WidgetFactory:
         row = rows[0]
         chosen = values[row.name] or self._options.default(row.source)
         box = gr.Dropdown(
-            self.choices_with(row, chosen), value=chosen, allow_custom_value=True, info=row.help or None, interactive=True, **common
+            self.choices_with(row, chosen),
+            value=chosen,
+            allow_custom_value=True,
+            info=row.help or None,
+            interactive=True,
+            **common,
         )
         return _plain(row, box, lambda met: str(met or "").strip())
 
@@ -187,14 +233,18 @@ class WidgetFactory:
         """The options of a list of models, with ``value`` among them."""
         choices = self._options.choices(row.source)
         if value not in {ref for _, ref in choices}:
-            choices.insert(0, (str(value or ("Automatic" if choices or row.kind != "model" else "No model yet")), str(value or "")))
+            choices.insert(
+                0, (str(value or ("Automatic" if choices or row.kind != "model" else "No model yet")), str(value or ""))
+            )
         return choices
 
     # Colours and files
 
     def _colour(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
-        return _plain(row, gr.ColorPicker(values[row.name], info=row.help or None, interactive=True, **common), hex_colour)
+        return _plain(
+            row, gr.ColorPicker(values[row.name], info=row.help or None, interactive=True, **common), hex_colour
+        )
 
     def _image(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
@@ -215,10 +265,17 @@ class WidgetFactory:
         """``rows`` are the image and, where it is declared, the parameter that takes the mask."""
         row = rows[0]
         editor = gr.ImageEditor(
-            type="pil", image_mode="RGBA", format="png", sources=("upload", "clipboard"), transforms=(),
-            brush=gr.Brush(colors=["#ffffff"], color_mode="fixed"), buttons=[], interactive=True,
-            layers=gr.LayerOptions(allow_additional_layers=False, layers=["mask"]), **common,
-        )  # fmt: skip
+            type="pil",
+            image_mode="RGBA",
+            format="png",
+            sources=("upload", "clipboard"),
+            transforms=(),
+            brush=gr.Brush(colors=["#ffffff"], color_mode="fixed"),
+            buttons=[],
+            interactive=True,
+            layers=gr.LayerOptions(allow_additional_layers=False, layers=["mask"]),
+            **common,
+        )
 
         def read(met: Any) -> dict[str, Any]:
             picture, mask = split_mask(met)
@@ -240,7 +297,9 @@ class WidgetFactory:
 
     def _file(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         accept = list(rows[0].extra.get("accept", ())) or None
-        return self._stored(rows[0], gr.File(type="filepath", file_types=accept, height=120, interactive=True, **common))
+        return self._stored(
+            rows[0], gr.File(type="filepath", file_types=accept, height=120, interactive=True, **common)
+        )
 
     def _stored(self, row: Parameter, component: Any) -> Widget:
         def read(met: Any) -> dict[str, Any]:
@@ -249,7 +308,9 @@ class WidgetFactory:
             path = uploaded_file(row.name, str(met))
             return {row.name: self._files.put(path.read_bytes(), path.name)}
 
-        return Widget((row,), component, read, lambda params: self._shown_file(params[row.name]) if params[row.name] else None)
+        return Widget(
+            (row,), component, read, lambda params: self._shown_file(params[row.name]) if params[row.name] else None
+        )
 
     def _shown_file(self, ref: str) -> str:
         """A copy of a stored upload where Gradio may serve it from. Raises LifelikeError."""
@@ -264,7 +325,11 @@ class WidgetFactory:
 def _plain(row: Parameter, component: Any, convert: Callable[[Any], Any], event: str = "change") -> Widget:
     """A component whose value is the parameter's; None stays None."""
     return Widget(
-        (row,), component, lambda met: {row.name: None if met is None else convert(met)}, lambda params: params[row.name], event
+        (row,),
+        component,
+        lambda met: {row.name: None if met is None else convert(met)},
+        lambda params: params[row.name],
+        event,
     )
 
 
@@ -289,7 +354,7 @@ def _ref(met: Any) -> str | None:
 
 
 def hex_colour(met: Any) -> str:
-    """``#rrggbb`` from what a browser's colour picker may give; anything else as it is, for the declaration to refuse."""
+    """``#rrggbb`` from what a browser's colour picker gives; anything else as it is, for the declaration to refuse."""
     found = _RGB.match(str(met))
     if found:
         return "#" + "".join(f"{min(255, round(float(part))):02x}" for part in found.groups())
@@ -305,7 +370,7 @@ def uploaded_file(name: str, value: str) -> Path:
 
 
 def split_mask(met: Any) -> tuple[Any, Any]:
-    """An image editor's value -> (picture, mask), PIL images or None. The mask is ``L`` of the picture's size, 255 where it was painted."""
+    """An image editor's value -> (picture, mask), PIL images or None. The mask is ``L``, 255 where it was painted."""
     if not isinstance(met, dict) or met.get("background") is None:
         return None, None
     picture = met["background"]

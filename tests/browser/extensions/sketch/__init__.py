@@ -8,16 +8,23 @@ from webui.api import PipelineSpec, TabSpec, hookimpl
 
 from .params import BlendParams, DrawParams, EverythingParams
 
-EXAMPLES = ({"title": "A red hill", "prompt": "a red hill", "steps": 4}, {"title": "A blue lake", "prompt": "a blue lake"})
+EXAMPLES = (
+    {"title": "A red hill", "prompt": "a red hill", "steps": 4},
+    {"title": "A blue lake", "prompt": "a blue lake"},
+)
 
 
 @hookimpl
 def register_pipelines() -> Iterable[PipelineSpec]:
     run = "extensions.sketch.pipelines:"
     return [
-        PipelineSpec(id="sketch.draw", title="Draw", params=DrawParams, run=run + "Draw", tab="sketch", examples=EXAMPLES),
+        PipelineSpec(
+            id="sketch.draw", title="Draw", params=DrawParams, run=run + "Draw", tab="sketch", examples=EXAMPLES
+        ),
         PipelineSpec(id="sketch.blend", title="Blend", params=BlendParams, run=run + "Blend", tab="tools"),
-        PipelineSpec(id="sketch.everything", title="Everything", params=EverythingParams, run=run + "Everything", tab="tools"),
+        PipelineSpec(
+            id="sketch.everything", title="Everything", params=EverythingParams, run=run + "Everything", tab="tools"
+        ),
     ]
 
 

@@ -13,7 +13,9 @@ class DrawParams(declare.Params):
     width: int | None = declare.size(label="Width", auto=128, presets=("128x128", "192x128", "128x192"))
     height: int | None = declare.size(label="Height", auto=128)
     steps: int | None = declare.integer(None, minimum=1, maximum=200, label="Steps", auto=8)
-    guidance_scale: float | None = declare.number(None, minimum=0.0, maximum=30.0, step=0.1, label="Guidance scale", auto=4.0)
+    guidance_scale: float | None = declare.number(
+        None, minimum=0.0, maximum=30.0, step=0.1, label="Guidance scale", auto=4.0
+    )
     seed: int = declare.seed()
     batch_count: int = declare.integer(1, minimum=1, maximum=16, label="Batch count", group="Batch")
     style: str = declare.choice("plain", {"plain": "Plain", "soft": "Soft"}, label="Style", group="Batch")

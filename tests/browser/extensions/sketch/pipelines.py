@@ -54,4 +54,6 @@ class Blend:
 class Everything:
     def run(self, params: EverythingParams, context: Context) -> Iterator[Artifact]:
         yield Artifact("scalar", params.amount, index=0, title=params.title)
-        yield Artifact("table", [{"name": "count", "value": params.count}, {"name": "mode", "value": params.mode}], index=1)
+        yield Artifact(
+            "table", [{"name": "count", "value": params.count}, {"name": "mode", "value": params.mode}], index=1
+        )

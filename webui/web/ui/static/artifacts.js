@@ -23,6 +23,9 @@ Lifelike.artifacts = (() => {
         src: thumbnail ? small(artifact, thumbnail) : url, alt: describe(artifact), loading: thumbnail ? "lazy" : null,
         width: artifact.width, height: artifact.height, draggable: "true", translate: "no",
       });
+      // A small picture is not blown up to a blur: four times its own size at most.
+      if (!thumbnail && artifact.width) picture.style.maxWidth = `${artifact.width * 4}px`;
+      if (!thumbnail && artifact.height) picture.style.maxHeight = `min(${artifact.height * 4}px, 100%)`;
       picture.addEventListener("dragstart", (event) => event.dataTransfer.setData("application/x-lifelike", artifact.id));
       return picture;
     }

@@ -109,7 +109,7 @@ Lifelike.viewer = (() => {
         this.jobs.set(full.id, full);
         if (ENDED.has(full.state)) this.ended();
       });
-      on("started", () => this.change({ state: "running" }));
+      on("started", () => this.change({ state: "running", started_at: Date.now() / 1000 }));
       on("progress", (event) => this.change({ progress: event.progress, state: "running" }));
       on("preview", (event) => (this.preview = event));
       on("artifact", (event) => {
@@ -118,7 +118,7 @@ Lifelike.viewer = (() => {
         this.preview = null;
       });
       on("warning", (event) => this.change({ warnings: [...(this.current().warnings || []), event.message] }));
-      on("done", () => (this.change({ state: "done" }), this.ended()));
+      on("done", () => (this.change({ state: "done", finished_at: Date.now() / 1000 }), this.ended()));
       on("failed", (event) => (this.change({ state: "failed", error: event.error }), this.ended()));
       on("cancelled", () => (this.change({ state: "cancelled" }), this.ended()));
       source.onerror = () => {
@@ -223,7 +223,7 @@ Lifelike.viewer = (() => {
       this.root.dataset.state = job ? job.state : "empty";
       if (!job) this.root.replaceChildren(this.empty());
       else {
-        this.part("status", running ? this.status(job) : null);
+        this.part("status", running ? this.status(job) : this.summary(job));
         this.part("canvas", this.canvas(job));
         this.part("notes", this.notes(job));
         this.part("strip", this.strip());
@@ -269,6 +269,20 @@ Lifelike.viewer = (() => {
         oldBar.firstElementChild.style.width = percent + "%";
       };
       return made;
+    }
+
+    // When it is over: how long it took, and the numbers one looks for.
+    summary(job) {
+      const made = (job.artifacts || []).filter((one) => !one.trashed);
+      const first = made[0];
+      const took = job.finished_at && job.started_at ? t("Done in {time}", { time: Lifelike.seconds(job.finished_at - job.started_at) }) : "";
+      const words = [
+        job.state === "done" ? took : "",
+        made.length > 1 ? t("{n} results", { n: made.length }) : "",
+        first && first.seed !== null && first.seed !== undefined ? t("seed {seed}", { seed: first.seed }) : "",
+        first?.width ? `${first.width} × ${first.height}` : "",
+      ].filter(Boolean).join(" · ");
+      return h("div", { class: "ll-status", data: { key: `summary/${job.id}/${words}` } }, h("span", { class: "ll-status-text" }, words), h("div", { class: "ll-bar rest" }));
     }
 
     canvas(job) {

@@ -1,0 +1,50 @@
+"""Collects every text of the page that a person reads, for the test of translations."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from webui.core.parameters import describe
+from webui.core.specs import PipelineSpec, TabSpec
+from webui.web.ui import i18n, routes
+from webui.web.ui.shell import OWN_TABS
+
+_CALL = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
+_SAID = re.compile(r'"said": "([^"]+)"')
+NAMES = {"Lifelike", "Language · 语言"}
+"""The same in every language."""
+
+
+def of_scripts() -> set[str]:
+    """What our own scripts say, wherever ``t`` is called with a text."""
+    found: set[str] = set()
+    for name in routes.SCRIPTS:
+        found.update(
+            json.loads(f'"{text}"') for text in _CALL.findall((routes.STATIC / name).read_text(encoding="utf-8"))
+        )
+    forms = (routes.STATIC.parent / "forms.py").read_text(encoding="utf-8")
+    return (
+        found
+        | set(_SAID.findall(forms))
+        | set(OWN_TABS.values())
+        | {"image", "video", "audio", "table", "plot", "file", "scalar"}
+    )
+
+
+def of_declarations(pipelines: Iterable[PipelineSpec], tabs: Iterable[TabSpec]) -> set[str]:
+    """Titles, labels, hints, groups and options of pipelines and tabs."""
+    found = {tab.title for tab in tabs}
+    for spec in pipelines:
+        found.add(spec.title)
+        for row in describe(spec.params):
+            found |= {row.label, row.help, row.group, str(row.extra.get("placeholder") or "")}
+            found |= {label for value, label in row.options if label != value}
+    return {text for text in found if text}
+
+
+def of_blocks(blocks: Any) -> set[str]:
+    """Labels and buttons in a built page."""
+    return i18n.texts(blocks)
