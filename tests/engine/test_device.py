@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from webui.engine.attention import choose, probe
 from webui.engine.device import (
     choose_device,
     configure_environment,
+    configure_torch,
     device_status,
     fresh_state,
     present_kinds,
@@ -104,20 +104,19 @@ def test_environment_keeps_libraries_quiet_and_offline(tmp_path: Path) -> None:
 
 
 def test_deterministic_refuses_what_cannot_repeat(tmp_path: Path) -> None:
-    """In a process of its own: the switch is the whole process's."""
-    code = """
-import sys, torch
-from pathlib import Path
-from webui.core.settings import Settings
-from webui.engine.device import configure_torch
-from webui.engine.memory import usable_cores
-configure_torch(Settings(data_dir=Path(sys.argv[1]), deterministic=True))
-assert torch.get_num_threads() == usable_cores()
-assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
-assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
-assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
-"""
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = (cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32)
+    cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32 = True, False, True, True
+    try:
+        configure_torch(settings(tmp_path, deterministic=True))
+        assert torch.get_num_threads() == usable_cores()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert (cudnn.benchmark, cudnn.deterministic) == (False, True)
+        assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
+    finally:
+        torch.set_deterministic_debug_mode("default")
+        cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32 = before
 
 
 def test_one_job_never_sees_what_another_left() -> None:

@@ -74,9 +74,9 @@ class Process:
 
 
 @contextmanager
-def started(lab: Any) -> Iterator[Process]:
+def started(lab: Any, settings: Settings | None = None) -> Iterator[Process]:
     with (lab.base / "worker.log").open("ab") as log:
-        process = Process(lab.settings, log)
+        process = Process(settings or lab.settings, log)
     try:
         yield process
     finally:
@@ -162,45 +162,67 @@ def test_state_of_the_device_follows_when_it_changed(worker: Process) -> None:
     assert event.device.models_bytes == 6 * 4
 
 
-def test_the_end_of_its_input_ends_it_at_once_and_leaves_whole_files(lab: Any) -> None:
-    with started(lab) as process:
-        assert process.hear().type == "ready"
-        job = process.run("image wait")
-        process.until(lambda event: event.type == "artifact")
-        assert process.popen.stdin is not None
-        began = time.monotonic()
-        process.popen.stdin.close()
-        assert process.popen.wait(10) == 0
-        assert time.monotonic() - began < 5
+def test_the_end_of_its_input_ends_it_at_once_and_leaves_whole_files(worker: Process, lab: Any) -> None:
+    """The last test of the shared process."""
+    job = worker.run("image wait")
+    worker.until(lambda event: event.type == "artifact")
+    assert worker.popen.stdin is not None
+    began = time.monotonic()
+    worker.popen.stdin.close()
+    assert worker.popen.wait(10) == 0
+    assert time.monotonic() - began < 5
     assert [record.index for record in lab.files.find_job(job)] == [0]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
-def test_it_ends_with_its_parent_though_its_input_stays_open(lab: Any, tmp_path: Path) -> None:
-    """The parent is a process that starts a worker from a thread that ends, hands its own input on, and is killed."""
-    parent_code = """
-import os, subprocess, sys, threading
+def test_a_shutdown_ends_it_even_while_it_starts(lab: Any) -> None:
+    with started(lab) as process:
+        process.say(ShutdownCommand().model_dump_json())
+        assert process.popen.wait(PATIENCE_S) == 0
+
+
+def test_settings_it_cannot_use_end_it_with_a_reason(lab: Any) -> None:
+    wrong = lab.settings.model_copy(update={"port": -5})
+    with started(lab, wrong) as process:
+        assert process.popen.wait(PATIENCE_S) == 2
+    assert "port" in (lab.base / "worker.log").read_text(encoding="utf-8")
+
+
+PARENT = """
+import os, signal, subprocess, sys, threading, time
+
+def listens(pid):
+    line = next(line for line in open(f"/proc/{pid}/status") if line.startswith("SigCgt"))
+    return int(line.split()[1], 16) >> (signal.SIGUSR2 - 1) & 1
+
 def start():
-    print(subprocess.Popen([sys.executable, "-m", "webui.engine.worker"], stdout=sys.stderr).pid, flush=True)
+    child = subprocess.Popen([sys.executable, "-m", "webui.engine.worker"], stdout=sys.stderr)
+    while not listens(child.pid):
+        time.sleep(0.01)
+    time.sleep(0.2)
+    print(child.pid, flush=True)
+
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
 threading.Event().wait()
 """
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
+def test_it_ends_with_its_parent_though_its_input_stays_open() -> None:
+    """The parent starts a worker from a thread that ends, hands its own input on, and is killed."""
     read, write = os.pipe()
-    with (tmp_path / "log").open("wb") as log:
-        parent = subprocess.Popen(
-            [sys.executable, "-c", parent_code], stdin=read, stdout=subprocess.PIPE, stderr=log,
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-        )  # fmt: skip
+    parent = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", PARENT],
+        stdin=read,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert parent.stdout is not None
     with parent.stdout as answers:
         pid = int(answers.readline())
-    os.write(write, lab.settings.model_dump_json().encode() + b"\n")
-    deadline = time.monotonic() + PATIENCE_S
-    while '"ready"' not in (tmp_path / "log").read_text() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(pid, 0)  # it lives, though the thread that started it ended
+    time.sleep(0.3)
+    assert _lives(pid), "it ended with the thread that started it"
     parent.send_signal(signal.SIGKILL)
     parent.wait(10)
     deadline = time.monotonic() + 10
@@ -216,16 +238,3 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def test_a_shutdown_ends_it_and_so_do_settings_it_cannot_use(lab: Any, worker: Process) -> None:
-    worker.say(ShutdownCommand().model_dump_json())
-    assert worker.popen.wait(10) == 0
-    wrong = lab.settings.model_copy(update={"device": "cuda:77"})
-    with (lab.base / "worker.log").open("ab") as log:
-        process = Process(wrong, log)
-    assert process.popen.wait(PATIENCE_S) == 2
-    assert "device 'cuda:77'" in (lab.base / "worker.log").read_text(encoding="utf-8")
-    for pipe in (process.popen.stdin, process.popen.stdout):
-        assert pipe is not None
-        pipe.close()

@@ -210,8 +210,9 @@ def configure_torch(settings: Settings) -> None:
     """Set threads and repeatability of the whole process. To be called before anything computes."""
     torch.set_num_threads(usable_cores())
     if settings.deterministic:
-        # warn_only stays off: an operation that cannot repeat exactly must fail rather than break the promise.
-        torch.use_deterministic_algorithms(True)
+        # "error": an operation that cannot repeat exactly must fail rather than break the promise. This is
+        # use_deterministic_algorithms(True) without its import of the compiler, which takes seconds.
+        torch.set_deterministic_debug_mode("error")
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         torch.backends.cuda.matmul.allow_tf32 = False
