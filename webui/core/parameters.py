@@ -11,6 +11,7 @@ rows. Nothing else in the application knows a pipeline's fields.
 from __future__ import annotations
 
 import difflib
+import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -343,6 +344,7 @@ def _bound(schema: Mapping[str, Any], *names: str) -> float | None:
     return None
 
 
+@functools.lru_cache(maxsize=256)  # a JSON Schema takes milliseconds to build, and every job is validated several times
 def describe(model: type[Params]) -> tuple[Parameter, ...]:
     """The parameters that ``model`` declares, in its order. Raises TypeError for a field made without a widget."""
     schema = model.model_json_schema()
