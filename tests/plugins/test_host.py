@@ -128,6 +128,12 @@ def test_hooks_are_called_one_by_one(load: Load) -> None:
         host.call("a_first", "app_stopping")
 
 
+def test_a_tab_that_nobody_declares_is_made_from_its_name(load: Load) -> None:
+    init = zoo.GOOD_INIT.replace('title="Make"', 'title="Make", tab="my_tab"')
+    host = load(zoo.Animal("tabbed", init, "loaded", "", ""), zoo.good("good_one"))
+    assert [(tab.id, tab.title) for tab in host.tabs] == [("my_tab", "My tab")]
+
+
 def test_heavy_parts_load_by_name(load: Load) -> None:
     host = load(zoo.good("good_one"))
     assert host.load_object("good_one", ".work:Make").__name__ == "Make"

@@ -117,7 +117,11 @@ class ExtensionHost:
 
     @property
     def tabs(self) -> tuple[TabSpec, ...]:
-        return tuple(sorted(self._declared.tabs.values(), key=lambda tab: (tab.order, tab.id)))
+        """In the order of the page. A tab that pipelines name and nobody declares is one too, titled by its id."""
+        declared = self._declared.tabs
+        named = dict.fromkeys(spec.tab for spec in self.pipelines.values() if spec.tab and spec.tab not in declared)
+        plain = [TabSpec(id=name, title=name.replace("_", " ").capitalize()) for name in named]
+        return tuple(sorted([*declared.values(), *plain], key=lambda tab: (tab.order, tab.id)))
 
     @property
     def model_kinds(self) -> Mapping[str, ModelKind]:
