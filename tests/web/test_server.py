@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def test_a_whole_start_with_the_built_in_extensions(tmp_path: Path) -> None:
             assert "default-src 'self'" in page.headers["Content-Security-Policy"]
         with urllib.request.urlopen(address + "api/v1/pipelines", timeout=60) as answer:
             assert json.load(answer)["pipelines"]
+        event = urllib.request.Request(
+            address + "gradio_api/queue/join",
+            data=b'{"data": [{"path": "/etc/passwd"}], "fn_index": 0, "session_hash": "x"}',
+            headers={"Content-Type": "application/json"},
+        )
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(event, timeout=60)
         server.send_signal(signal.SIGINT)
         rest, _ = server.communicate(timeout=60)
     finally:

@@ -26,6 +26,7 @@ from webui.plugins.host import HookResult
 
 from . import faststart, http_api
 from .access import AccessGuard, AccessPolicy
+from .file_guard import FileGuard
 from .guard import AnswerHeaders, BodyLimit, HostGuard, OriginGuard
 from .http_api.pipelines import find_pipeline
 from .http_api.streams import OpenStreams
@@ -96,9 +97,12 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
 def _mount_page(app: FastAPI, services: Services) -> None:
     faststart.import_gradio()
     # Not at the top of the module: it imports Gradio, which has to be prepared for.
+    from gradio.utils import get_upload_folder
+
     from .ui.page import mount
 
     mount(app, services)
+    app.add_middleware(FileGuard, uploads=Path(get_upload_folder()))
 
 
 def _add_guards(app: FastAPI, settings: Settings, policy: AccessPolicy, on_first_page: Callable[[], None]) -> None:

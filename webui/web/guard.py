@@ -120,7 +120,7 @@ class BodyLimit:
         if not (said.isascii() and said.isdecimal()) or int(said) > self._limit:
             await problem(413, TooLarge(self._limit).detail, kind="too-large")(scope, receive, send)
             return
-        met = 0
+        met, answered = 0, False
 
         async def counted() -> Message:
             nonlocal met
@@ -130,7 +130,19 @@ class BodyLimit:
                 raise TooLarge(self._limit)
             return message
 
-        await self._app(scope, counted, send)
+        async def noted(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except TooLarge as error:
+            # A route turns it into an answer of its own; one of the guards behind this one that reads the body does
+            # not.
+            if answered:
+                raise
+            await problem(413, error.detail, kind="too-large")(scope, receive, send)
 
 
 class AnswerHeaders:
