@@ -141,11 +141,12 @@ def encode(model: AutoencoderKL, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def whiten(model: AutoencoderKL, config: TrainingConfig, count: int = 512) -> None:
+def whiten(model: AutoencoderKL, config: TrainingConfig) -> None:
     """Fold zero mean, unit variance and no correlation between latent channels into quant_conv and post_quant_conv.
 
     Zero-phase whitening (W = C^-1/2): z = W (x - mean) leaves channels where they were, so scaling_factor stays 1.0.
     """
+    count = config.autoencoder.whiten_samples
     rows = [encode(model, pictures(avatars_at(HELD_OUT // 2 + i, 32), config.size)) for i in range(0, count, 32)]
     flat = torch.cat(rows).double().permute(1, 0, 2, 3).flatten(1)
     mean, covariance = flat.mean(1), torch.cov(flat)

@@ -32,6 +32,7 @@ class AutoencoderConfig(_Part):
     kl: float = 2e-4
     feature_weight: float = Field(3.0, description="Extra weight of eyes, mouth, beard and eyewear in the loss")
     edge: float = Field(0.5, description="Weight of the edge term")
+    whiten_samples: int = Field(512, ge=32, description="Drawings that the latents' mean and covariance come from")
     coarse: float = Field(4.0, description="Weight of the 8x8 means: without it colour is learned long after shape")
 
 

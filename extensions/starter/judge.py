@@ -19,7 +19,7 @@ from .world import SPEC, Avatar
 class Judge(nn.Module):
     """float32 [N,3,H,W] in -1..1 (scaled to `size`) -> attribute -> logits float32 [N, values].
 
-    `features` gives the pooled float32 [N, 8 * width] in front of the heads.
+    `features` gives the float32 [N, 4 * width] in front of the heads.
     """
 
     def __init__(self, size: int, width: int) -> None:
@@ -36,8 +36,8 @@ class Judge(nn.Module):
         self.trunk = nn.Sequential(*layers)
         # 4x4 places are kept: where something is (hat, mouth, shirt) tells what it is.
         side = size // 16
-        self.mixer = nn.Sequential(nn.Linear(4 * width * side * side, 8 * width), nn.SiLU())
-        self.heads = nn.ModuleDict({n: nn.Linear(8 * width, len(v)) for n, v in SPEC.items()})
+        self.mixer = nn.Sequential(nn.Linear(4 * width * side * side, 4 * width), nn.SiLU())
+        self.heads = nn.ModuleDict({n: nn.Linear(4 * width, len(v)) for n, v in SPEC.items()})
 
     def features(self, images: Tensor) -> Tensor:
         if images.shape[-1] != self.size:

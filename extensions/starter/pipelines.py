@@ -53,7 +53,7 @@ class DrawPipeline:
 
     def _folder(self, params: DrawParams, context: Context) -> Iterator[Artifact]:
         target = Path(params.folder).expanduser()
-        write_image_folder(
+        written = write_image_folder(
             target,
             samples=params.samples,
             seed=params.seed,
@@ -61,9 +61,10 @@ class DrawPipeline:
             full_captions=params.full_captions,
             progress=lambda done, total: context.progress(done, total, "drawing"),
         )
-        yield Artifact(
-            "file", target / "metadata.jsonl", index=0, seed=params.seed, title=f"{params.samples} pictures in {target}"
-        )
+        # The library takes the file it is given, so it gets a copy and the data set stays whole.
+        context.work_dir.mkdir(parents=True, exist_ok=True)
+        copied = Path(shutil.copy(written, context.work_dir / written.name))
+        yield Artifact("file", copied, index=0, seed=params.seed, title=f"{params.samples} pictures in {target}")
 
 
 class TrainPipeline:

@@ -11,6 +11,9 @@ import pytest
 from extensions.starter.world import draw_avatar, sample_avatar
 from webui.testing import run_pipeline
 
+# diffusers asks NumPy to convert a tensor in a way that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def test_draw_gives_the_person_of_each_seed(tmp_path: Path) -> None:
     outcome = run_pipeline("starter.draw", {"samples": 3, "seed": 11, "width": 64}, tmp_path)

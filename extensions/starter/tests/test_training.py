@@ -18,6 +18,9 @@ from extensions.starter.tokens import MAX_LENGTH, grammar_words, load_tokenizer,
 from extensions.starter.train import STAGES, run_stage  # noqa: E402
 from extensions.starter.world import caption, sample_avatar  # noqa: E402
 
+# diffusers asks NumPy to convert a tensor in a way that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 TINY = load_config(CONFIGS / "tiny.toml")
 
@@ -69,11 +72,11 @@ def test_configurations_are_valid() -> None:
 def test_whitening_keeps_reconstructions() -> None:
     torch.manual_seed(0)
     model = build_autoencoder(TINY.autoencoder, 64).eval()
-    images = pictures(avatars_at(0, 8), 64)
+    images = pictures(avatars_at(0, 2), 64)
     before = reconstruct(model, images)
-    whiten(model, TINY, count=64)
+    whiten(model, TINY)
     assert (reconstruct(model, images) - before).abs().mean() < 0.01  # bfloat16 rounds
-    flat = encode(model, pictures(avatars_at(500, 64), 64)).permute(1, 0, 2, 3).flatten(1)
+    flat = encode(model, pictures(avatars_at(500, 32), 64)).permute(1, 0, 2, 3).flatten(1)
     assert flat.mean(1).abs().max() < 0.35
     assert (torch.cov(flat) - torch.eye(4)).abs().max() < 0.5
 
