@@ -16,7 +16,7 @@ from webui.core.specs import PipelineSpec
 from webui.library.files import LibraryFiles
 from webui.library.index import Index
 from webui.library.library import Library
-from webui.library.uploads import UploadStore
+from webui.library.uploads import Expected, UploadStore
 from webui.plugins.guard import StartGuard
 from webui.plugins.host import ExtensionHost
 from webui.queue.service import JobService
@@ -34,6 +34,11 @@ def start_guard(settings: Settings) -> StartGuard:
 def build_host(settings: Settings, guard: StartGuard | None = None) -> ExtensionHost:
     """The extensions alone."""
     return ExtensionHost.load(settings, guard=guard)
+
+
+def expected(row: Parameter) -> Expected:
+    """What kind of bytes a file parameter takes."""
+    return "image" if row.kind in ("image", "image_mask", "images") else "audio" if row.kind == "audio" else "file"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Studio:
 
         def intern(row: Parameter, value: str) -> str:
             try:
-                return self.uploads.intern(value, allow_paths=self.allow_paths, field=row.name)
+                return self.uploads.intern(value, allow_paths=self.allow_paths, expect=expected(row), field=row.name)
             except NotFound as error:
                 raise ParameterError([FieldError(row.name, error.message)], hint=error.hint) from None
 
