@@ -39,8 +39,8 @@ def index(tmp_path: Path, blank_index: Path) -> Iterator[Index]:
 
 
 @pytest.fixture
-def library(files: LibraryFiles, index: Index) -> Iterator[Library]:
-    yield Library(files, index)
+def library(files: LibraryFiles, index: Index) -> Library:
+    return Library(files, index)
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_metadata_of_the_source_do_not_travel() -> None:
 
 
 def exif_picture(comment: bytes, *, kind: int = 7, order: str = ">", fmt: str = "JPEG", **save) -> bytes:
-    """A picture whose EXIF UserComment is ``comment`` under TIFF type ``kind``, the directory built by hand in ``order``."""
+    """A picture whose EXIF UserComment is ``comment`` under TIFF type ``kind``, in a directory of byte ``order``."""
     mark = b"MM\0*" if order == ">" else b"II*\0"
     main = struct.pack(order + "IHHHIII", 8, 1, 0x8769, 4, 1, 26, 0)
     details = struct.pack(order + "HHHIII", 1, 0x9286, kind, len(comment), 44, 0)

@@ -217,7 +217,7 @@ def test_too_much_is_refused_before_it_is_decoded(store, value: str) -> None:
     ],
 )
 def test_broken_base64_is_refused(store, text: str) -> None:
-    with pytest.raises(ParameterError, match="expected data:|nor base64"):
+    with pytest.raises(ParameterError, match=r"expected data:|nor base64"):
         store.intern(text)
 
 

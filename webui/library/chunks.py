@@ -244,7 +244,9 @@ def _utf16(data: bytes, big_endian: bool) -> str:
     if even + odd <= 1 and (text := _utf8_or_none(data.rstrip(b"\0"))):
         return text
     most, fewest, units = max(even, odd), min(even, odd), len(data) // 2
-    telling = even != odd and (most * 2 >= units or (most >= 4 and most >= 3 * fewest))  # letters such as U+4E00 have one
+    telling = even != odd and (
+        most * 2 >= units or (most >= 4 and most >= 3 * fewest)
+    )  # letters such as U+4E00 have one
     big = even > odd if telling else big_endian
     return data.decode("utf-16-be" if big else "utf-16-le", "replace").rstrip("\0")
 

@@ -294,6 +294,7 @@ class Index:
         return list(connection.execute(sa.text(sql), conditions.values).scalars())
 
 
+_ADD_ARTIFACT, _ADD_DETAILS, _ADD_TEXT = sa.insert(ARTIFACTS), sa.insert(DETAILS), sa.insert(SEARCH)
 _ITEM = sa.select(ARTIFACTS, DETAILS.c.prompt).join(DETAILS, DETAILS.c.n == ARTIFACTS.c.n)
 
 
@@ -356,7 +357,7 @@ def _item(row: Mapping[Any, Any]) -> Item:
 
 def _put(connection: sa.Connection, entry: Entry) -> None:
     record, recipe = entry.record, entry.recipe
-    stored = connection.execute(sa.select(ARTIFACTS.c.favourite).where(ARTIFACTS.c.id == record.id)).first()
+    stored = connection.exec_driver_sql("SELECT favourite FROM artifacts WHERE id = ?", (record.id,)).first()
     favourite = entry.favourite if entry.favourite is not None else bool(stored and stored[0])
     if stored is not None:
         _remove(connection, record.id)
@@ -366,6 +367,7 @@ def _put(connection: sa.Connection, entry: Entry) -> None:
     row = record.model_dump(exclude={"index", "warnings", "seed"}) | {
         "n": n,
         "position": record.index,
+        "title": _text(record.title),
         "warnings": json.dumps(record.warnings),
         "seed": _whole(record.seed),
         "mtime_ns": entry.mtime_ns,
@@ -373,18 +375,19 @@ def _put(connection: sa.Connection, entry: Entry) -> None:
         "sampler": _text(params.get("sampler")),
         "schedule": _text(params.get("schedule")),
         "steps": _whole(params.get("steps")),
+        "guidance_scale": _real(params.get("guidance_scale")),
+        "strength": _real(params.get("strength")),
         "favourite": int(favourite),
         "trashed": int(entry.trashed),
     }
-    connection.execute(sa.insert(ARTIFACTS).values(**row))
-    connection.execute(
-        sa.insert(DETAILS).values(n=n, prompt=prompt, recipe=clean_text(recipe.to_json()) if recipe else "{}")
-    )
-    connection.execute(sa.insert(SEARCH).values(rowid=n, text=normalise(f"{prompt}\n{record.title}")))
+    connection.execute(_ADD_ARTIFACT, row)
+    recipe_json = clean_text(recipe.to_json()) if recipe else "{}"
+    connection.execute(_ADD_DETAILS, {"n": n, "prompt": prompt, "recipe": recipe_json})
+    connection.execute(_ADD_TEXT, {"rowid": n, "text": normalise(f"{prompt}\n{row['title']}")})
 
 
 def _remove(connection: sa.Connection, artifact_id: str) -> None:
-    n = connection.execute(sa.select(ARTIFACTS.c.n).where(ARTIFACTS.c.id == artifact_id)).scalar()
+    n = connection.exec_driver_sql("SELECT n FROM artifacts WHERE id = ?", (artifact_id,)).scalar()
     if n is not None:
         connection.execute(sa.delete(ARTIFACTS).where(ARTIFACTS.c.n == n))
         connection.execute(sa.delete(DETAILS).where(DETAILS.c.n == n))
@@ -394,7 +397,7 @@ def _remove(connection: sa.Connection, artifact_id: str) -> None:
 def _free_number(connection: sa.Connection, created_at: float) -> int:
     """``created_at`` in microseconds, or the next number that is free."""
     n = int(min(max(created_at, 0.0), 4e9) * 1e6)
-    while connection.execute(sa.select(ARTIFACTS.c.n).where(ARTIFACTS.c.n == n)).first() is not None:
+    while connection.exec_driver_sql("SELECT 1 FROM artifacts WHERE n = ?", (n,)).first() is not None:
         n += 1
     return n
 
@@ -402,6 +405,10 @@ def _free_number(connection: sa.Connection, created_at: float) -> int:
 def _text(value: Any) -> str | None:
     """Text that the database can hold: without lone surrogates."""
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else None
+
+
+def _real(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else None
 
 
 def _whole(value: Any) -> int | None:

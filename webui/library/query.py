@@ -32,7 +32,10 @@ MAX_TERMS = 32
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:\d{1,19}(?:\.\d{1,20})?|\.\d{1,20})", re.ASCII)
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
-_NUMBERS = {"seed": "seed", "steps": "steps", "width": "width", "height": "height", "index": "position"}
+_NUMBERS = {"seed": "seed", "steps": "steps", "width": "width", "height": "height", "index": "position"} | {
+    "guidance_scale": "guidance_scale",
+    "strength": "strength",
+}
 _TEXTS = {"sampler": "sampler", "schedule": "schedule", "kind": "kind", "job": "job_id", "id": "id"}
 _PARTS = {"model": "model", "pipeline": "pipeline"}
 _MAX_PATTERN, _MAX_STARS = 500, 4
@@ -161,14 +164,15 @@ def _condition(term: Term, conditions: Conditions) -> str | None:
 def _parameter(key: str, value: str, conditions: Conditions) -> str:
     """A parameter of the recipe, or the words as they stand."""
     conditions.details = True
+    mentioned = f"instr(details.recipe, {conditions.bind(json.dumps(key) + ':')}) > 0"  # far quicker than reading JSON
     column = f"json_extract(details.recipe, {conditions.bind(f'$.params.{json.dumps(key)}')})"
     as_text = f"instr(lower(details.prompt), {conditions.bind(f'{key}:{value}'.lower())}) > 0"
     number = _numeric(column, value, conditions)
     textual = _textual(f"CAST({column} AS TEXT)", value, conditions)
-    either = [part for part in (number, textual, as_text) if part]
+    either = [part for part in (number, textual) if part]
     if value.lower() in ("true", "yes", "false", "no"):
         either.append(f"{column} = {int(value.lower() in _YES)}")
-    return f"({' OR '.join(either)})"
+    return f"({as_text} OR {mentioned} AND ({' OR '.join(either)}))"
 
 
 def _numeric(column: str, value: str, conditions: Conditions) -> str | None:

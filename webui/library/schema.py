@@ -31,7 +31,7 @@ ARTIFACTS = sa.Table(
         sa.Column(name, sa.Integer)
         for name in ("position", "size_bytes", "mtime_ns", "seed", "width", "height", "steps")
     ),
-    sa.Column("created_at", sa.Float),
+    *(sa.Column(name, sa.Float) for name in ("created_at", "guidance_scale", "strength")),
     *(sa.Column(name, sa.Integer) for name in ("favourite", "trashed")),
 )
 """``n`` is the time of making in microseconds since 1970, made unique: the order of pages is the order of rows."""
