@@ -1,4 +1,4 @@
-"""The composition root of the web process and the command line: builds the rooms and wires them; no logic of its own."""
+"""The composition root of the web process and the command line: builds the rooms and wires them, with no logic."""
 
 from __future__ import annotations
 

@@ -135,3 +135,6 @@ def run_pipeline(
 
     run_local(studio.runner(), job, take, cancelled, done_indices=tuple(done_indices))
     return outcome
+
+
+__all__ = ["Outcome", "Studio", "make_studio", "run_pipeline"]
