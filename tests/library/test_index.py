@@ -279,7 +279,8 @@ def test_a_new_database_has_the_tables_that_the_code_uses(tmp_path: Path) -> Non
     index.close()
 
 
-def test_an_upgrade_from_the_first_revision_keeps_and_finds_everything(tmp_path: Path) -> None:
+def test_an_upgrade_from_the_first_revision_keeps_and_finds_everything(tmp_path: Path, recipe_of) -> None:
+    recipe = recipe_of(guidance_scale=7.5, strength="much")
     path = tmp_path / "100% old" / "library.sqlite3"
     path.parent.mkdir()
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), isolation_level="AUTOCOMMIT")
@@ -290,12 +291,14 @@ def test_an_upgrade_from_the_first_revision_keeps_and_finds_everything(tmp_path:
             "INSERT INTO artifacts (n, id, job_id, position, kind, path, media_type, size_bytes, sha256, pipeline,"
             " title, created_at) VALUES (7, 'a-0', 'a', 0, 'image', 'x.png', 'image/png', 1, '', 'p.q', 'Old', 1.0)"
         )
-        connection.exec_driver_sql("INSERT INTO details (n, prompt, recipe) VALUES (7, 'A RED Cat', '{}')")
+        connection.exec_driver_sql(
+            "INSERT INTO details (n, prompt, recipe) VALUES (7, 'A RED Cat', ?)", (recipe.to_json(),)
+        )
     engine.dispose()
     index = Index(path)
     assert not index.fresh
-    assert found(index, "red cat old") == ["a-0"]
-    assert index.recipe("a-0") is None
+    assert found(index, "red cat old guidance_scale:7.5 -strength:0..1") == ["a-0"]
+    assert index.recipe("a-0") == recipe
     with index._engine.connect() as connection:
         assert schema.revision_of(connection) == schema.HEAD
     index.close()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from webui.core.errors import SetupError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in ``migrations/versions``; a test compares."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

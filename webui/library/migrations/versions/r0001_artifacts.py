@@ -33,8 +33,6 @@ def upgrade() -> None:
         sa.Column("warnings", sa.Text, nullable=False, server_default="[]"),
         sa.Column("model", sa.Text),
         sa.Column("steps", sa.Integer),
-        sa.Column("guidance_scale", sa.Float),
-        sa.Column("strength", sa.Float),
         sa.Column("sampler", sa.Text),
         sa.Column("schedule", sa.Text),
         sa.Column("favourite", sa.Integer, nullable=False, server_default="0"),
@@ -42,7 +40,7 @@ def upgrade() -> None:
     )
     op.create_index("artifacts_job", "artifacts", ["job_id"])
     op.create_index("artifacts_seed", "artifacts", ["seed"])
-    op.create_index("artifacts_favourite", "artifacts", ["favourite"])
+    op.create_index("artifacts_favourite", "artifacts", ["favourite", "trashed"])
     op.create_index("artifacts_trashed", "artifacts", ["trashed"])
     op.create_table(
         "details",
