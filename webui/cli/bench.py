@@ -1,4 +1,4 @@
-"""``bench NAME``: runs a measurement of benchmarks/, each a script that prints JSON with ratios against a raw baseline."""
+"""``bench NAME``: runs a script of benchmarks/, which prints JSON with ratios against a raw baseline."""
 
 from __future__ import annotations
 

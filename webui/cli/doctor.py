@@ -78,7 +78,7 @@ def _version(name: str) -> str:
 
 
 def _device(settings: Settings, problems: list[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The device as the worker would choose it; a device that cannot be used is a problem, not a crash of the doctor."""
+    """The device as the worker would choose it; one that cannot be used is a problem, not a crash of the doctor."""
     try:
         from webui.engine.attention import probe
         from webui.engine.device import choose_device, device_status

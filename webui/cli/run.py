@@ -143,7 +143,7 @@ def _run(studio: Studio, job: Job, given: argparse.Namespace) -> int:
 
 
 def _place(studio: Studio, record: ArtifactRecord, out: Path | None) -> Path:
-    """Where the user finds an artifact: in the library, or under the same name in ``out`` (no second copy on one disk)."""
+    """Where the user finds an artifact: in the library, or under its name in ``out`` (on one disk without a copy)."""
     source = studio.files.path_of(record)
     if out is None:
         return source
