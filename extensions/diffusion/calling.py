@@ -80,7 +80,11 @@ def size_multiple(pipe: Any, plan: Plan) -> int:
 
 def fit_size(width: int, height: int, multiple: int) -> tuple[int, int]:
     """The nearest size that the model can draw."""
-    return max(multiple, round(width / multiple) * multiple), max(multiple, round(height / multiple) * multiple)
+    return _nearest(width, multiple), _nearest(height, multiple)
+
+
+def _nearest(value: int, multiple: int) -> int:
+    return max(multiple, (value + multiple // 2) // multiple * multiple)
 
 
 def make_call(pipe: Any, plan: Plan, params: Txt2Img, width: int, height: int, generators: Sequence[Any]) -> Call:

@@ -51,7 +51,7 @@ class Drawing:
         self._dtype = working_dtype(context)
         self._wide: set[str] = set()
         """Stages that are computed in float32 because half precision failed."""
-        if self._dtype == torch.float16 and self._plain and self._plan.config("vae").get("force_upcast"):
+        if self._dtype == torch.float16 and self._plain and _wants_wide_vae(self._plan):
             self._wide.add("decode")
         self.sampler = params.sampler
 
@@ -184,6 +184,13 @@ class Drawing:
     @property
     def plan(self) -> Plan:
         return self._plan
+
+
+def _wants_wide_vae(plan: Plan) -> bool:
+    """Whether the VAE is known to overflow in float16. Every VAE's configuration says so by default: it is meant where
+    the pipeline's class acts on it, as SDXL's does.
+    """
+    return hasattr(plan.cls, "upcast_vae") and bool(plan.config("vae").get("force_upcast"))
 
 
 def _pictures(output: Any) -> Sequence[Any]:

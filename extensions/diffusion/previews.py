@@ -72,6 +72,9 @@ def fit(vae: Any, channels: int) -> tuple[np.ndarray, np.ndarray]:
     patch = _PATCH * scale
     blocks = pixels.reshape(3, _PATCHES, patch, _PATCHES, patch)
     middle = blocks[:, :, patch // 4 : patch - patch // 4, :, patch // 4 : patch - patch // 4].mean((2, 4))
+    if not torch.isfinite(middle).all():
+        # A VAE that overflows in this precision: previews stay grey, the picture is decoded in another.
+        return np.zeros((channels, 3), np.float32), np.zeros(3, np.float32)
     inputs = torch.cat([colours.reshape(channels, -1), torch.ones(1, _PATCHES**2)]).T
     solution = torch.linalg.lstsq(inputs, middle.reshape(3, -1).T).solution.numpy().astype(np.float32)
     return solution[:-1], solution[-1]

@@ -53,6 +53,8 @@ _FLOW_NAMED: Mapping[str, Sampler] = {
 }
 """Classes made for flow matching, under the names of their counterparts."""
 
+_CONSISTENCY = ("LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler")
+
 _SCHEDULES: Mapping[str, Mapping[str, Any]] = {
     "Automatic": {},
     "Karras": {"use_karras_sigmas": True},
@@ -73,12 +75,12 @@ def make_scheduler(own: Any, sampler: str = "Automatic", schedule: str = "Automa
     the model.
     """
     if sampler == "Automatic":
-        chosen = Sampler(type(own).__name__, flow=_is_flow(own))
+        chosen = _of_model(own)
         cls = type(own)
     else:
         chosen = _fitting(own, sampler)
         cls = _scheduler_class(chosen.class_name)
-    spread = _schedule_changes(cls, chosen, sampler, schedule)
+    spread = _schedule_changes(cls, _schedules(cls, chosen, flow=_is_flow(own)), sampler, schedule)
     changes = {**_fill(own, cls), **chosen.changes, **_flow_changes(own, cls), **spread}
     return cls.from_config(own.config, **changes)
 
@@ -90,8 +92,9 @@ def samplers_for(own: Any) -> tuple[str, ...]:
 
 def schedules_for(own: Any, sampler: str) -> tuple[str, ...]:
     """The schedules that ``sampler`` has for such a model."""
-    chosen = Sampler(type(own).__name__) if sampler == "Automatic" else _fitting(own, sampler)
-    return _schedules(_scheduler_class(chosen.class_name) if sampler != "Automatic" else type(own), chosen)
+    chosen = _of_model(own) if sampler == "Automatic" else _fitting(own, sampler)
+    cls = _scheduler_class(chosen.class_name) if sampler != "Automatic" else type(own)
+    return _schedules(cls, chosen, flow=_is_flow(own))
 
 
 def sampler_name(scheduler: Any) -> str:
@@ -113,12 +116,17 @@ def _is_flow(own: Any) -> bool:
     )
 
 
+def _of_model(own: Any) -> Sampler:
+    name = type(own).__name__
+    return Sampler(name, flow=_is_flow(own), schedules=name not in _CONSISTENCY)
+
+
 def _lookup(own: Any, name: str) -> Sampler | None:
     if _is_flow(own):
         found = _FLOW_NAMED.get(name) or _NAMED.get(name)
         return found if found is not None and found.flow else None
     # A scheduler that lists compatible classes is one of the family that shares the discrete noise schedule.
-    if not getattr(type(own), "_compatibles", None) and type(own).__name__ not in ("LCMScheduler", "TCDScheduler"):
+    if not getattr(type(own), "_compatibles", None) and type(own).__name__ not in _CONSISTENCY:
         return None
     return _NAMED.get(name)
 
@@ -140,17 +148,17 @@ def _scheduler_class(name: str) -> Any:
     return getattr(diffusers, name)
 
 
-def _schedules(cls: Any, chosen: Sampler) -> tuple[str, ...]:
-    if not chosen.schedules:
+def _schedules(cls: Any, chosen: Sampler, *, flow: bool) -> tuple[str, ...]:
+    if not chosen.schedules or (flow and not cls.__name__.startswith("FlowMatch")):
+        # Consistency samplers bring their own; general solvers replace theirs by the model's flow.
         return ("Automatic",)
     known = inspect.signature(cls.__init__).parameters
     return tuple(name for name in SCHEDULES if set(_SCHEDULES[name]) <= set(known))
 
 
-def _schedule_changes(cls: Any, chosen: Sampler, sampler: str, schedule: str) -> dict[str, Any]:
+def _schedule_changes(cls: Any, fitting: tuple[str, ...], sampler: str, schedule: str) -> dict[str, Any]:
     if schedule == "Automatic":
         return {}
-    fitting = _schedules(cls, chosen)
     if schedule not in fitting:
         raise ModelError(
             f"Sampler {sampler!r} has no schedule {schedule!r} on this model.", hint=f"It has: {', '.join(fitting)}."

@@ -34,7 +34,7 @@ class Loaded:
     def own(self) -> Any:
         return self.components["scheduler"]
 
-    def latents(self, sampler: str, schedule: str, steps: int = 3) -> torch.Tensor:
+    def latents(self, sampler: str, schedule: str, steps: int = 2) -> torch.Tensor:
         pipe = assemble(self.plan, self.components, make_scheduler(self.own, sampler, schedule))
         answer = pipe(
             "a",
