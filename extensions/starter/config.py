@@ -71,7 +71,11 @@ class DenoiserConfig(_Part):
     decay: float = 0.3
     ema: float = 0.998
     caption_drop: float = 0.1
-    min_snr_gamma: float = 5.0
+    min_snr_gamma: float = Field(
+        0.0,
+        description="Min-SNR weights, 0 for none: captions decide at high noise, where these are small",
+    )
+    feature_weight: float = Field(3.0, description="Extra weight of eyes, mouth and eyewear in the loss")
     preview_seeds: int = 4
     preview_steps: int = 20
     guidance: float = Field(

@@ -1,6 +1,7 @@
 """Training's last stage: latents and captions -> CLIPTextModel and UNet2DConditionModel, trained together.
 
-v-prediction (Salimans and Ho 2022) over Stable Diffusion's scaled_linear betas with min-SNR weights (Hang et al. 2023).
+v-prediction (Salimans and Ho 2022) over Stable Diffusion's scaled_linear betas, with min-SNR weights (Hang et al. 2023)
+where asked for.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .config import DenoiserConfig, TrainingConfig
-from .data import HELD_OUT, grid
+from .data import HELD_OUT, grid, to_tensor
 from .export import BETAS, EXAMPLES, assemble, load_pipeline, sample
 from .latents import best_autoencoder, latent_pool
 from .loop import Hooks, Stage, step_generator
 from .text import load_text_encoder, token_ids
 from .tokens import load_tokenizer
-from .world import caption, sample_avatar
+from .world import Avatar, caption, feature_mask, sample_avatar
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def train_denoiser(config: TrainingConfig, folder: Path, hooks: Hooks | None = N
 
 
 def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMScheduler, pool: Tensor, step: int) -> Tensor:
-    """The min-SNR weighted v-prediction loss of step number `step`'s batch."""
+    """The weighted v-prediction loss of step number `step`'s batch."""
     part, device = config.denoiser, torch.device(config.device)
     generator = step_generator(config.seed, "denoiser", step)
     chosen = torch.randint(0, len(pool), (part.batch,), generator=generator)
@@ -131,10 +133,23 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     target = scheduler.get_velocity(latents, noise, times)
     with torch.autocast(device.type, torch.bfloat16):
         made = nets.unet(noisy, times, nets.context(captions, device)).sample
-    alphas = scheduler.alphas_cumprod.to(device)[times]
-    snr = alphas / (1 - alphas)
-    weights = snr.clamp(max=part.min_snr_gamma) / (snr + 1)
-    return (weights * (made.float() - target).square().mean(dim=(1, 2, 3))).mean() / weights.mean()
+    error = (made.float() - target).square() * feature_weights(part, pool.shape[-1]).to(device)
+    weights = torch.ones_like(times, dtype=torch.float32)
+    if part.min_snr_gamma:
+        alphas = scheduler.alphas_cumprod.to(device)[times]
+        snr = alphas / (1 - alphas)
+        weights = snr.clamp(max=part.min_snr_gamma) / (snr + 1)
+    return (weights * error.mean(dim=(1, 2, 3))).mean() / weights.mean()
+
+
+def feature_weights(part: DenoiserConfig, side: int) -> Tensor:
+    """float32 [1,1,side,side] of mean 1: how much each place of a latent counts.
+
+    One mask serves all: heads move by less than a latent's cell.
+    """
+    mask = to_tensor(feature_mask(Avatar(eyewear="glasses"), side * 8))[None]
+    weights = 1 + part.feature_weight * functional.avg_pool2d(mask, 8)
+    return weights / weights.mean()
 
 
 def preview(folder: Path, part: DenoiserConfig) -> Image.Image:

@@ -54,13 +54,13 @@ def evaluate(
                 keep(image, text, seed)
     batch_seconds = (time.monotonic() - began) / samples
     by_attribute = accuracy(judge, torch.stack(made), people, [c.settles for c in captions])
-    own = judge_accuracy(judge)
+    own = judge_accuracy(judge, min(1000, 8 * samples))
     return {
         "attribute_accuracy": round(sum(by_attribute.values()) / len(by_attribute), 4),
         "by_attribute": {n: round(v, 4) for n, v in by_attribute.items()},
         "classifier_accuracy": round(sum(own.values()) / len(own), 4),
         "classifier_by_attribute": {n: round(v, 4) for n, v in own.items()},
-        "psnr_db": round(psnr_db(pipeline.vae, pipeline.vae.config.sample_size), 2),
+        "psnr_db": round(psnr_db(pipeline.vae, pipeline.vae.config.sample_size, min(64, samples)), 2),
         "seconds_per_image": round(seconds_alone(pipeline, steps, guidance), 3),
         "seconds_per_image_in_batches": round(batch_seconds, 3),
         "samples": samples,
@@ -76,7 +76,7 @@ def evaluate(
     }
 
 
-def judge_accuracy(judge: Judge, people_count: int = 1000) -> dict[str, float]:
+def judge_accuracy(judge: Judge, people_count: int) -> dict[str, float]:
     """The judge's own accuracy on held-out drawings."""
     people = avatars_at(HELD_OUT + 1_000_000, people_count)
     scores = accuracy(judge, pictures(people, 128), people)

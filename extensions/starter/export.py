@@ -72,9 +72,16 @@ def assemble(
 
 
 def _save_half(module: nn.Module, folder: Path) -> None:
-    twin = type(module)(module.config) if isinstance(module, CLIPTextModel) else type(module).from_config(module.config)
+    if isinstance(module, CLIPTextModel):
+        twin: nn.Module = CLIPTextModel(module.config)
+    else:
+        # What begins with an underscore tells where the training ran, which is nobody's business.
+        twin = type(module).from_config({k: v for k, v in module.config.items() if not k.startswith("_")})
     twin.load_state_dict(module.state_dict())
     twin.half().save_pretrained(folder, safe_serialization=True)
+    for file in folder.iterdir():
+        # Libraries write weights readable by their owner alone; a bundled model is for everyone.
+        file.chmod(0o644)
 
 
 def load_pipeline(folder: Path, device: str = "cpu") -> StableDiffusionPipeline:
