@@ -122,7 +122,7 @@ class Form:
                 again.click(self._refresh_for(widget), widget.component, widget.component, **QUIET)
 
     def _build_presets(self) -> tuple[Any, Any, Any]:
-        with gr.Accordion("Presets", open=False, elem_classes="ll-presets"), gr.Row(equal_height=False):
+        with gr.Accordion("Presets", open=False, elem_classes="ll-presets") as part, gr.Row(equal_height=False):
             box = gr.Dropdown(
                 self._services.presets.names(self.spec.id),
                 value=None,
@@ -138,6 +138,8 @@ class Form:
             delete = gr.Button(
                 "Delete", elem_classes="ll-small", elem_id=f"preset-delete-{self.slug}", min_width=0, scale=0
             )
+        # The page is made once, for everyone and for long: what was saved since is read when the list is opened.
+        part.expand(self._preset_list, None, box, api_name=False, **QUIET)
         return box, save, delete
 
     # Events
@@ -221,22 +223,18 @@ class Form:
             kept = self._services.presets.save(self.spec.id, name or "", params)
         except LifelikeError as error:
             return [_answer(_refusal(error)), gr.skip()]
-        names = self._services.presets.names(self.spec.id)
-        return [
-            _answer({"said": "The preset is saved."}),
-            gr.Dropdown(choices=[(one, one) for one in names], value=kept),
-        ]
+        return [_answer({"said": "The preset is saved."}), self._preset_list(kept)]
 
     def delete_preset(self, name: str | None) -> list[Any]:
         try:
             self._services.presets.delete(self.spec.id, name or "")
         except LifelikeError as error:
             return [_answer(_refusal(error)), gr.skip()]
-        names = self._services.presets.names(self.spec.id)
-        return [
-            _answer({"said": "The preset is deleted."}),
-            gr.Dropdown(choices=[(one, one) for one in names], value=None),
-        ]
+        return [_answer({"said": "The preset is deleted."}), self._preset_list()]
+
+    def _preset_list(self, chosen: str | None = None) -> Any:
+        """The box of presets with the names there are now."""
+        return gr.Dropdown(choices=[(one, one) for one in self._services.presets.names(self.spec.id)], value=chosen)
 
     def _refresh_for(self, widget: Widget) -> Callable[[Any], Any]:
         def refresh(value: Any) -> Any:

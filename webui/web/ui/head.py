@@ -91,6 +91,9 @@ class HeadFirst:
             if message["type"] == "http.response.start":
                 start.update(message)
                 return
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
             body.extend(message.get("body", b""))
             if not message.get("more_body", False):
                 await self._send_changed(start, bytes(body), send)
