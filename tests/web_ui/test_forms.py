@@ -19,7 +19,7 @@ from webui.core.parameters import WidgetKind, describe, validate
 from webui.web.services import Services
 from webui.web.ui.forms import Form, FormServices, arrange
 from webui.web.ui.page import form_services
-from webui.web.ui.widgets import hex_colour, split_mask, uploaded_file
+from webui.web.ui.widgets import form_help, hex_colour, split_mask, uploaded_file
 
 
 @pytest.fixture(scope="session")
@@ -170,6 +170,18 @@ def test_a_file_must_lie_in_the_upload_folder(tmp_path: Path) -> None:
 )
 def test_colours_become_hexadecimal(met: str, expected: str) -> None:
     assert hex_colour(met) == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "shown"),
+    [
+        ("More are slower; empty: the model's own, else 20", "More are slower"),
+        ("Empty: the first of this kind", ""),
+        ("-1 draws one at random; image i has seed + i", "-1 draws one at random; image i has seed + i"),
+    ],
+)
+def test_a_form_does_not_speak_of_empty_values(declared: str, shown: str) -> None:
+    assert form_help(declared) == shown
 
 
 def test_the_button_queues_a_job(services: Services, draw: Form) -> None:

@@ -11,6 +11,7 @@ from webui.core.parameters import describe
 from webui.core.specs import PipelineSpec, TabSpec
 from webui.web.ui import i18n, routes
 from webui.web.ui.shell import OWN_TABS
+from webui.web.ui.widgets import form_help
 
 _CALL = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
 _SAID = re.compile(r'"said": "([^"]+)"')
@@ -40,7 +41,7 @@ def of_declarations(pipelines: Iterable[PipelineSpec], tabs: Iterable[TabSpec]) 
     for spec in pipelines:
         found.add(spec.title)
         for row in describe(spec.params):
-            found |= {row.label, row.help, row.group, str(row.extra.get("placeholder") or "")}
+            found |= {row.label, form_help(row.help), row.group, str(row.extra.get("placeholder") or "")}
             found |= {label for value, label in row.options if label != value}
     return {text for text in found if text}
 

@@ -318,6 +318,18 @@ class Form:
                     return fitting
         return list(self.spec.examples)
 
+    def model_sizes(self) -> dict[str, list[int]]:
+        """Width and height that each model recommends, by its reference."""
+        sizes: dict[str, list[int]] = {}
+        for row in self.rows:
+            if row.kind != "model":
+                continue
+            for _, ref in self._services.options.choices(row.source):
+                suggests = self._services.options.recommended(row.source, ref)
+                if suggests.get("width") and suggests.get("height"):
+                    sizes[ref] = [int(suggests["width"]), int(suggests["height"])]
+        return sizes
+
     def _has_auto(self, name: str) -> bool:
         return any(row.name == name and row.auto is not None for row in self.rows)
 

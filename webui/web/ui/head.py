@@ -58,6 +58,7 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
         "seed": next((row.name for row in rows if row.kind == "seed"), ""),
         "model": str(form.defaults.get(model.name) or "") if model else "",
         "needs_model": model is not None and not form.defaults.get(model.name),
+        "sizes": form.model_sizes(),
         "examples": [dict(one) for one in form.examples()[:MAX_EXAMPLES]],
     }
 

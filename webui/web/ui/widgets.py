@@ -85,7 +85,7 @@ class WidgetFactory:
             lines=1,
             max_lines=1,
             placeholder=row.extra.get("placeholder"),
-            info=row.help or None,
+            info=form_help(row.help) or None,
             interactive=True,
             **common,
         )
@@ -99,7 +99,7 @@ class WidgetFactory:
             lines=lines,
             max_lines=lines + 6,
             placeholder=row.extra.get("placeholder"),
-            info=row.help or None,
+            info=form_help(row.help) or None,
             interactive=True,
             **common,
         )
@@ -108,7 +108,7 @@ class WidgetFactory:
     def _folder(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         box = gr.Textbox(
-            values[row.name] or "", lines=1, max_lines=1, info=row.help or None, interactive=True, **common
+            values[row.name] or "", lines=1, max_lines=1, info=form_help(row.help) or None, interactive=True, **common
         )
         return _plain(row, box, lambda text: str(text).strip(), event="input")
 
@@ -130,7 +130,7 @@ class WidgetFactory:
             value,
             step=row.step,
             precision=precision,
-            info=row.help or None,
+            info=form_help(row.help) or None,
             interactive=True,
             buttons=["reset"],
             **common,
@@ -146,12 +146,14 @@ class WidgetFactory:
 
     def _boolean(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
-        return _plain(row, gr.Checkbox(bool(values[row.name]), info=row.help or None, interactive=True, **common), bool)
+        return _plain(
+            row, gr.Checkbox(bool(values[row.name]), info=form_help(row.help) or None, interactive=True, **common), bool
+        )
 
     def _seed(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         """Text from end to end: a seed may pass what a number of JavaScript can hold."""
         row = rows[0]
-        field = _own_field("seed", str(values[row.name]), common, help=row.help)
+        field = _own_field("seed", str(values[row.name]), common, help=form_help(row.help))
 
         def read(met: Any) -> dict[str, Any]:
             text = str(met if met is not None else "").strip()
@@ -168,7 +170,7 @@ class WidgetFactory:
             "size",
             {row.name: values[row.name] for row in rows},
             common,
-            help=first.help,
+            help=form_help(first.help),
             names=[row.name for row in rows],
             labels=[row.label for row in rows],
             minimum=first.minimum,
@@ -191,13 +193,15 @@ class WidgetFactory:
         if len(choices) <= SEGMENTS:
             common["elem_classes"] = [*common["elem_classes"], "ll-segments"]
             return _plain(
-                row, gr.Radio(choices, value=values[row.name], info=row.help or None, interactive=True, **common), str
+                row,
+                gr.Radio(choices, value=values[row.name], info=form_help(row.help) or None, interactive=True, **common),
+                str,
             )
         box = gr.Dropdown(
             choices,
             value=values[row.name],
             filterable=len(choices) > 12,
-            info=row.help or None,
+            info=form_help(row.help) or None,
             interactive=True,
             **common,
         )
@@ -209,7 +213,7 @@ class WidgetFactory:
             self.choices_with(row, values[row.name]),
             value=values[row.name] or "",
             allow_custom_value=True,
-            info=row.help or None,
+            info=form_help(row.help) or None,
             interactive=True,
             **common,
         )
@@ -223,7 +227,7 @@ class WidgetFactory:
             self.choices_with(row, chosen),
             value=chosen,
             allow_custom_value=True,
-            info=row.help or None,
+            info=form_help(row.help) or None,
             interactive=True,
             **common,
         )
@@ -243,17 +247,19 @@ class WidgetFactory:
     def _colour(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         return _plain(
-            row, gr.ColorPicker(values[row.name], info=row.help or None, interactive=True, **common), hex_colour
+            row,
+            gr.ColorPicker(values[row.name], info=form_help(row.help) or None, interactive=True, **common),
+            hex_colour,
         )
 
     def _image(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
-        field = _own_field("image", values[row.name] or "", common, help=row.help, multiple=False)
+        field = _own_field("image", values[row.name] or "", common, help=form_help(row.help), multiple=False)
         return Widget((row,), field, lambda met: {row.name: _ref(met)}, lambda params: params[row.name] or "")
 
     def _images(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
-        field = _own_field("image", list(values[row.name] or ()), common, help=row.help, multiple=True)
+        field = _own_field("image", list(values[row.name] or ()), common, help=form_help(row.help), multiple=True)
         return Widget(
             (row,),
             field,
@@ -351,6 +357,12 @@ def _ref(met: Any) -> str | None:
     """A file's reference as a field of ours sends it: nothing else is passed on from a browser."""
     text = str(met or "")
     return text if text.startswith(("upload:", "artifact:")) else None
+
+
+def form_help(text: str) -> str:
+    """A parameter's help without what an empty value means: a form shows the value that it stands for."""
+    parts = [part.strip() for part in text.split(";")]
+    return "; ".join(part for part in parts if part and not part.lower().startswith("empty:"))
 
 
 def hex_colour(met: Any) -> str:

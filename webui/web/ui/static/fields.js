@@ -85,25 +85,42 @@ Lifelike.fields = (() => {
       const shape = h("i", { style: `width:${(12 * a) / longest}px;height:${(12 * (b || a)) / longest}px` });
       return h("button", { type: "button", class: "ll-chip", data: { preset }, onclick: () => choose(preset) }, shape, preset);
     };
-    const chips = presets.filter((preset) => two || !preset.includes(":")).map(chip);
+    const chips = h("div", { class: "ll-chips" });
+    // Pixels far from what the model was made for give no good pictures: in their place stand ratios, which keep the area.
+    const offer = () => {
+      const slug = root.closest("[id^='work-']")?.id.slice(5);
+      const own = two ? Lifelike.forms.info(slug)?.sizes?.[Lifelike.forms.modelOf(slug)] : null;
+      const fits = (preset) => {
+        const [a, b] = preset.split(/[:x×]/).map(Number);
+        return preset.includes(":") ? two : !own || ((a * b) / (own[0] * own[1]) < 6 && (a * b) / (own[0] * own[1]) > 1 / 6);
+      };
+      let shown = presets.filter(fits);
+      if (own) shown.unshift(`${own[0]}x${own[1]}`);
+      if (shown.length < 3 && two) shown.push("4:3", "3:4", "3:2", "2:3", "16:9");
+      chips.replaceChildren(...[...new Set(shown)].map(chip));
+      mark(props.value);
+    };
+    const mark = (value) => [...chips.children].forEach((one) => {
+      const [a, b] = one.dataset.preset.split(/[:x×]/).map(Number);
+      const [w, hh] = names.map((name) => (value || {})[name]);
+      const same = one.dataset.preset.includes(":") ? Math.abs(w / hh - a / b) < 0.02 : w === a && (!two || hh === (b || a));
+      one.classList.toggle("on", Boolean(same));
+    });
+    document.addEventListener("ll-model", offer);
     root.append(
       h("div", { class: "ll-own-head" }, h("span", { class: "ll-own-label" }, two ? t("Size") : t(labels[0]))),
       h("div", { class: "ll-size-row" }, inputs[0], two ? h("span", { class: "ll-times" }, "×") : "", two ? inputs[1] : "",
         two ? swap : "", two ? lock : ""),
-      h("div", { class: "ll-chips" }, chips),
+      chips,
       help(props) || "",
     );
+    offer();
     return (value) => {
       names.forEach((name, place) => {
         const text = String((value || {})[name] ?? "");
         if (inputs[place].value !== text && document.activeElement !== inputs[place]) inputs[place].value = text;
       });
-      chips.forEach((one) => {
-        const [a, b] = one.dataset.preset.split(/[:x×]/).map(Number);
-        const [w, hh] = names.map((name) => (value || {})[name]);
-        const same = one.dataset.preset.includes(":") ? Math.abs(w / hh - a / b) < 0.02 : w === a && (!two || hh === (b || a));
-        one.classList.toggle("on", Boolean(same));
-      });
+      mark(value);
     };
   }
 
