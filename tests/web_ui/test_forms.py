@@ -19,7 +19,7 @@ from webui.core.parameters import WidgetKind, describe, validate
 from webui.web.services import Services
 from webui.web.ui.forms import Form, FormServices, arrange
 from webui.web.ui.page import form_services
-from webui.web.ui.widgets import form_help, hex_colour, split_mask, uploaded_file
+from webui.web.ui.values import form_help, hex_colour, split_mask, uploaded_file
 
 
 @pytest.fixture(scope="session")

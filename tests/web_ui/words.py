@@ -11,7 +11,7 @@ from webui.core.parameters import describe
 from webui.core.specs import PipelineSpec, TabSpec
 from webui.web.ui import i18n, routes
 from webui.web.ui.shell import OWN_TABS
-from webui.web.ui.widgets import form_help
+from webui.web.ui.values import form_help
 
 _CALL = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
 _SAID = re.compile(r'"said": "([^"]+)"')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +17,12 @@ from webui.core.errors import FieldError, ParameterError
 from webui.core.parameters import Parameter
 
 from .options import ModelOptions
+from .values import form_help, hex_colour, png_bytes, split_mask, uploaded_file
 
 SEGMENTS = 3
 """A choice of at most this many options is shown as buttons side by side."""
 SIZE_PRESETS = ("1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16")
 
-_RGB = re.compile(r"rgba?\(\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)")
 _MOUNT = "Lifelike.fields.mount(element, props, trigger, watch)"
 
 
@@ -285,9 +284,11 @@ class WidgetFactory:
 
         def read(met: Any) -> dict[str, Any]:
             picture, mask = split_mask(met)
-            found: dict[str, Any] = {row.name: None if picture is None else self._files.put(_png(picture), "image.png")}
+            found: dict[str, Any] = {
+                row.name: None if picture is None else self._files.put(png_bytes(picture), "image.png")
+            }
             if len(rows) > 1:
-                found[rows[1].name] = None if mask is None else self._files.put(_png(mask), "mask.png")
+                found[rows[1].name] = None if mask is None else self._files.put(png_bytes(mask), "mask.png")
             return found
 
         def show(params: Mapping[str, Any]) -> Any:
@@ -357,46 +358,3 @@ def _ref(met: Any) -> str | None:
     """A file's reference as a field of ours sends it: nothing else is passed on from a browser."""
     text = str(met or "")
     return text if text.startswith(("upload:", "artifact:")) else None
-
-
-def form_help(text: str) -> str:
-    """A parameter's help without what an empty value means: a form shows the value that it stands for."""
-    parts = [part.strip() for part in text.split(";")]
-    return "; ".join(part for part in parts if part and not part.lower().startswith("empty:"))
-
-
-def hex_colour(met: Any) -> str:
-    """``#rrggbb`` from what a browser's colour picker gives; anything else as it is, for the declaration to refuse."""
-    found = _RGB.match(str(met))
-    if found:
-        return "#" + "".join(f"{min(255, round(float(part))):02x}" for part in found.groups())
-    return str(met)[:7] if re.fullmatch(r"#[0-9a-fA-F]{8}", str(met)) else str(met)
-
-
-def uploaded_file(name: str, value: str) -> Path:
-    """``value`` as a path inside Gradio's upload folder. Raises ParameterError for any other."""
-    path, root = Path(value).resolve(), Path(get_upload_folder()).resolve()
-    if not path.is_relative_to(root) or not path.is_file():
-        raise ParameterError([FieldError(name, "expected a file uploaded here", Path(value).name)])
-    return path
-
-
-def split_mask(met: Any) -> tuple[Any, Any]:
-    """An image editor's value -> (picture, mask), PIL images or None. The mask is ``L``, 255 where it was painted."""
-    if not isinstance(met, dict) or met.get("background") is None:
-        return None, None
-    picture = met["background"]
-    mask = None
-    for layer in met.get("layers") or ():
-        alpha = layer.getchannel("A") if layer.mode == "RGBA" else None
-        if alpha is not None and alpha.getbbox() is not None:
-            mask = alpha.point(lambda value: 255 if value > 127 else 0)
-            if mask.size != picture.size:
-                mask = mask.resize(picture.size)
-    return picture, mask
-
-
-def _png(picture: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
