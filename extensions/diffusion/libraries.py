@@ -6,6 +6,9 @@ import importlib
 import importlib.util
 import logging
 import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,20 +18,65 @@ def prepare() -> None:
     """Make diffusers ready; cheap when it is. Neither progress bars nor advice of theirs reach the terminal."""
     if "diffusers" in sys.modules:
         return
-    # xformers loads CUDA kernels when it is imported; without CUDA that costs seconds and ends in a page of warnings.
-    hide = not torch.cuda.is_available() and "xformers" not in sys.modules
-    if hide:
-        sys.modules["xformers"] = None  # type: ignore[assignment]
-    try:
-        import diffusers
+    # transformers imports scipy for the losses of detectors, and schedulers import these two for the Beta schedule and
+    # LMS alone: seconds together.
+    with _hidden("scipy"):
         import transformers
-    finally:
-        if hide:
-            del sys.modules["xformers"]
+
+        transformers.utils.is_scipy_available()  # it remembers the answer
+    for module in ("scipy.stats", "scipy.integrate"):
+        _defer(module)
+    # xformers loads CUDA kernels when it is imported; without CUDA that costs seconds and ends in a page of warnings.
+    with _hidden("" if torch.cuda.is_available() else "xformers"):
+        import diffusers
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
     logging.getLogger("diffusers").setLevel(logging.ERROR)
     logging.getLogger("transformers").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Within, ``name`` looks as if it were not installed."""
+    before = sys.modules.get(name)
+    if name:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if before is not None:
+            sys.modules[name] = before
+        elif name:
+            del sys.modules[name]
+
+
+class _Deferred(types.ModuleType):
+    """Stands for a module until one of its public names is asked for. importlib's LazyLoader will not do: torch looks
+    at ``__file__`` of every module while it is imported, which would load it.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _defer(name: str) -> None:
+    """Let ``name`` be imported when it is first used. Each scheduler imports scipy.stats for its Beta schedule, which
+    few ask for, and that takes seconds.
+    """
+    parent, _, last = name.rpartition(".")
+    if name in sys.modules or importlib.util.find_spec(parent) is None:
+        return
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return
+    module = _Deferred(name)
+    module.__spec__, module.__path__ = spec, list(spec.submodule_search_locations or ())
+    sys.modules[name] = module
+    setattr(sys.modules[parent], last, module)
 
 
 def find_class(library: str, name: str) -> Any:

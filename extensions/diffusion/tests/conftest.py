@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from extensions.diffusion.tests import tiny_models
-from webui.app import Studio
-from webui.testing import Outcome, make_studio, run_pipeline
+from webui.testing import Outcome, Studio, make_studio, run_pipeline
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
