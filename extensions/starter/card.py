@@ -41,8 +41,9 @@ exactly, captions are worded by a grammar. No photographs, no real people, no da
 
 `python launch.py run starter.train --folder DIR` (configuration: `extensions/starter/configs/cpu.toml`), on two
 CPU cores. Autoencoder on crops, then whole drawings, with extra weight on the face's features; whitening of the
-latents folded into quant_conv, so scaling_factor is 1.0; decoder polish; text encoder and UNet together with
-min-SNR weights, 10% caption drop and an average of the weights. {trained}
+latents folded into quant_conv, so scaling_factor is 1.0; decoder polish. Text encoder on captions and the
+attributes they settle, then kept; UNet with more weight on the face and on high noise, 10% caption drop and an
+average of the weights. {trained}
 
 ## Measured
 

@@ -56,7 +56,7 @@ class TextConfig(_Part):
 
 
 class DenoiserConfig(_Part):
-    """The text encoder's and the UNet's shape and their joint training on whitened latents."""
+    """The text encoder's and the UNet's shape, and the UNet's training on whitened latents."""
 
     channels: tuple[int, ...] = (64, 128, 128)
     layers: int = 1
@@ -75,7 +75,10 @@ class DenoiserConfig(_Part):
         0.0,
         description="Min-SNR weights, 0 for none: captions decide at high noise, where these are small",
     )
-    feature_weight: float = Field(3.0, description="Extra weight of eyes, mouth and eyewear in the loss")
+    high_noise: float = Field(
+        0.6, ge=0, le=1, description="Share of a batch from the noisiest 30% of the steps: only there does text decide"
+    )
+    feature_weight: float = Field(12.0, description="Extra weight of eyes, mouth and eyewear in the loss")
     preview_seeds: int = 4
     preview_steps: int = 20
     guidance: float = Field(

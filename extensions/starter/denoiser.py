@@ -1,7 +1,8 @@
-"""Training's last stage: latents and captions -> CLIPTextModel and UNet2DConditionModel, trained together.
+"""Training's last stage: latents and captions -> UNet2DConditionModel.
 
 v-prediction (Salimans and Ho 2022) over Stable Diffusion's scaled_linear betas, with min-SNR weights (Hang et al. 2023)
-where asked for.
+where asked for. The text encoder stays as the text stage left it: trained by this loss as well, it forgets what few
+pixels show (glasses, mood), because so little of the loss depends on it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .world import Avatar, caption, feature_mask, sample_avatar
 
 @dataclass(frozen=True)
 class Networks:
-    """What the denoiser stage trains, and the tokenizer it reads captions with."""
+    """The UNet that the denoiser stage trains, and the text encoder and tokenizer it reads captions with."""
 
     unet: UNet2DConditionModel
     text: CLIPTextModel
@@ -36,7 +37,8 @@ class Networks:
 
     def context(self, captions: list[str], device: torch.device) -> Tensor:
         """Captions -> text states [N, 77, width]."""
-        states: Tensor = self.text(token_ids(self.tokenizer, captions).to(device))[0]
+        with torch.no_grad():
+            states: Tensor = self.text(token_ids(self.tokenizer, captions).to(device))[0]
         return states
 
 
@@ -82,7 +84,7 @@ def train_denoiser(config: TrainingConfig, folder: Path, hooks: Hooks | None = N
     nets = Networks(unet, load_text_encoder(config, folder, tokenizer).to(config.device), tokenizer)
     stage = Stage(
         "denoiser",
-        {"unet": nets.unet, "text": nets.text},
+        {"unet": nets.unet},
         folder,
         rate=part.rate,
         steps=part.steps,
@@ -121,9 +123,7 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     chosen = torch.randint(0, len(pool), (part.batch,), generator=generator)
     drop = torch.rand(part.batch, generator=generator) < part.caption_drop
     noise = torch.randn((part.batch, *pool.shape[1:]), generator=generator).to(device)
-    # One time step from each of `batch` equal strata: the loss then varies less from step to step.
-    strata = (torch.arange(part.batch) + torch.rand(part.batch, generator=generator)) / part.batch
-    times = (strata * 1000).long().clamp(max=999).to(device)
+    times = time_steps(part, generator).to(device)
     captions = [
         "" if d else caption(sample_avatar(i), step * part.batch + k).text
         for k, (i, d) in enumerate(zip(chosen.tolist(), drop.tolist(), strict=True))
@@ -140,6 +140,21 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
         snr = alphas / (1 - alphas)
         weights = snr.clamp(max=part.min_snr_gamma) / (snr + 1)
     return (weights * error.mean(dim=(1, 2, 3))).mean() / weights.mean()
+
+
+def time_steps(part: DenoiserConfig, generator: torch.Generator) -> Tensor:
+    """int64 [batch]: stratified over 0..999, so that the loss varies less; a share of them over the noisiest 30%.
+
+    Whether someone wears glasses can be seen in the noisy picture itself below step 700: only above it is the caption
+    needed, and learned.
+    """
+    late = round(part.batch * part.high_noise)
+    shares = [(0, 1000, part.batch - late), (700, 1000, late)]
+    drawn = [
+        low + (torch.arange(n) + torch.rand(n, generator=generator)) / max(n, 1) * (high - low)
+        for low, high, n in shares
+    ]
+    return torch.cat(drawn).long().clamp(max=999)
 
 
 def feature_weights(part: DenoiserConfig, side: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Training before the denoiser: captions alone -> a CLIPTextModel that already knows which words settle what.
 
-The attributes behind each caption are known exactly, so the text encoder learns to read in minutes, where learning it
-through the denoiser's loss takes hours. The denoiser stage then goes on training it together with the UNet.
+The attributes behind each caption are known exactly, so the text encoder learns to read in minutes, which the
+denoiser's loss alone would teach it slowly, and in part never.
 """
 
 from __future__ import annotations
