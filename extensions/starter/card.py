@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ exactly, captions are worded by a grammar. No photographs, no real people, no da
 CPU cores. Autoencoder on crops, then whole drawings, with extra weight on the face's features; whitening of the
 latents folded into quant_conv, so scaling_factor is 1.0; decoder polish. Text encoder on captions and the
 attributes they settle, then kept; UNet with more weight on the face and on high noise, 10% caption drop and an
-average of the weights. {trained}
+average of the weights.
+
+{trained}
 
 ## Measured
 
@@ -71,6 +74,7 @@ def model_card(numbers: Mapping[str, Any], trained: str = "", load: str = "") ->
     """The card's Markdown from the result of `evaluate`; `trained` says how long, `load` what else ran meanwhile."""
     own = numbers["classifier_by_attribute"]
     rows = "\n".join(f"| {n} | {v:.1%} | {own[n]:.1%} |" for n, v in numbers["by_attribute"].items())
+    trained = textwrap.fill(trained, 110)
     return _CARD.format(**{**numbers, **numbers["parameters"], "rows": rows, "trained": trained, "load": load})
 
 

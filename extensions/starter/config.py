@@ -76,7 +76,10 @@ class DenoiserConfig(_Part):
         description="Min-SNR weights, 0 for none: captions decide at high noise, where these are small",
     )
     high_noise: float = Field(
-        0.6, ge=0, le=1, description="Share of a batch from the noisiest 30% of the steps: only there does text decide"
+        0.6, ge=0, le=1, description="Share of a batch from time step `high_noise_from` on: only there does text decide"
+    )
+    high_noise_from: int = Field(
+        450, ge=0, lt=1000, description="Eyewear is decided above 700, the small mouth further down"
     )
     feature_weight: float = Field(12.0, description="Extra weight of eyes, mouth and eyewear in the loss")
     preview_seeds: int = 4

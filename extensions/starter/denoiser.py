@@ -143,13 +143,13 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
 
 
 def time_steps(part: DenoiserConfig, generator: torch.Generator) -> Tensor:
-    """int64 [batch]: stratified over 0..999, so that the loss varies less; a share of them over the noisiest 30%.
+    """int64 [batch]: stratified over 0..999, so that the loss varies less; a share of them from `high_noise_from` on.
 
-    Whether someone wears glasses can be seen in the noisy picture itself below step 700: only above it is the caption
-    needed, and learned.
+    Whether someone wears glasses can be seen in the noisy picture itself below step 700, and how they feel below some
+    450: only above that is the caption needed, and learned.
     """
     late = round(part.batch * part.high_noise)
-    shares = [(0, 1000, part.batch - late), (700, 1000, late)]
+    shares = [(0, 1000, part.batch - late), (part.high_noise_from, 1000, late)]
     drawn = [
         low + (torch.arange(n) + torch.rand(n, generator=generator)) / max(n, 1) * (high - low)
         for low, high, n in shares
