@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import WAIT_MS, Server
@@ -32,6 +34,10 @@ def set_slow(page: Page, seconds: float) -> None:
 
 def open_tab(page: Page, name: str) -> None:
     page.locator(f"#tab-{name}-button").click()
+
+
+def open_tab_of_form(page: Page, slug: str) -> None:
+    page.locator(f"#form-{slug}-button").click()
 
 
 def seed_of(page: Page) -> str:
@@ -171,6 +177,10 @@ def test_details_reuse_the_seed(page: Page, server: Server) -> None:
     page.click(GENERATE)
     finish(page)
     assert str(server.api("GET", "/jobs?limit=1")["jobs"][0]["params"]["seed"]) == str(2**60 + 1)
+    page.get_by_role("button", name="Draw a new seed each time").click()
+    assert seed_of(page) == "-1"
+    page.get_by_role("button", name="Use the seed of the last picture").click()
+    assert seed_of(page) == str(2**60 + 1)
 
 
 def test_a_picture_is_sent_to_another_form(page: Page, server: Server) -> None:
@@ -201,8 +211,6 @@ def drop_file(page: Page, selector: str, path: Path) -> None:
 def test_a_dropped_picture_restores_its_parameters(page: Page, server: Server, tmp_path: Path) -> None:
     made = server.run(prompt="as it was, (exactly:1.2)", seed=77, steps=11, batch_count=2)["artifacts"][1]
     picture = tmp_path / "made.png"
-    import httpx
-
     picture.write_bytes(httpx.get(f"{server.url}/api/v1/artifacts/{made['id']}").content)
     open_tab(page, "gallery")
     drop_file(page, "#ll-gallery .ll-tools", picture)
@@ -260,6 +268,35 @@ def test_a_broken_tab_stands_alone(page: Page) -> None:
     expect(page.locator("#own-words")).to_be_visible()
     page.click("#go-own-sketch-draw")
     expect(page.locator("#viewer-own-sketch-draw .ll-tile[data-artifact]")).to_have_count(1)
+
+
+def test_every_kind_of_field_reaches_the_job(page: Page, server: Server, tmp_path: Path) -> None:
+    archive, picture = tmp_path / "things.zip", tmp_path / "red.png"
+    archive.write_bytes(b"PK\x05\x06" + bytes(18))
+    Image.new("RGB", (24, 16), "red").save(picture)
+    open_tab(page, "tools")
+    open_tab_of_form(page, "sketch-everything")
+    form = "#f-sketch-everything-"
+    page.locator(form + "reference input[type=file]").set_input_files(picture)
+    expect(page.locator(form + "reference img")).to_be_visible()
+    page.locator(form + "several input[type=file]").set_input_files([picture, picture])
+    expect(page.locator(form + "several img")).to_have_count(2)
+    page.locator(form + "archive input[type=file]").set_input_files(archive)
+    expect(page.locator(form + "archive")).to_contain_text("things")
+    page.locator(form + "model input").fill("someone/model")
+    page.locator(form + "model input").press("Enter")
+    page.locator(form + "width [data-preset='16:9']").click()
+    page.get_by_role("button", name="Swap width and height").locator("visible=true").click()
+    expect(page.locator(form + "width input[data-name=width]")).to_have_value("384")
+    expect(page.locator(form + "width input[data-name=height]")).to_have_value("680")
+    page.click("#go-sketch-everything")
+    expect(page.locator("#viewer-sketch-everything .ll-scalar")).to_have_text("0.25")
+    expect(page.locator("#viewer-sketch-everything td").first).to_have_text("count")
+    params = server.api("GET", "/jobs?limit=1")["jobs"][0]["params"]
+    assert params["reference"].startswith("upload:")
+    assert params["several"] == [params["reference"]] * 2
+    assert params["archive"].endswith(".zip")
+    assert (params["model"], params["width"], params["height"]) == ("someone/model", 384, 680)
 
 
 def test_queue_and_extensions_are_listed(page: Page, server: Server) -> None:

@@ -23,7 +23,7 @@ SEGMENTS = 3
 """A choice of at most this many options is shown as buttons side by side."""
 SIZE_PRESETS = ("1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16")
 
-_MOUNT = "Lifelike.fields.mount(element, props, trigger, watch)"
+_MOUNT = "Lifelike.fields.mount(element, props, watch)"
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,30 @@ Lifelike.artifacts = (() => {
   }
   async function fill(box, artifact) {
     try {
-      const value = Lifelike.parse(await (await fetch(address(artifact))).text());
+      const text = await (await fetch(address(artifact))).text();
+      const value = artifact.media_type === "text/csv" ? readCsv(text) : Lifelike.parse(text);
       if (Array.isArray(value) && value.length && typeof value[0] === "object") box.append(table(value));
       else if (typeof value === "number") box.append(h("p", { class: "ll-scalar" }, String(Number(value.toPrecision(6)))));
       else box.append(h("pre", {}, JSON.stringify(value, null, 1).slice(0, 20000)));
     } catch {
       box.append(h("a", { href: address(artifact), download: "" }, icon("download"), t("Download")));
     }
+  }
+  // Comma-separated values, with quotes around what holds a comma, a quote or a line's end, as rows by name.
+  function readCsv(text) {
+    const rows = [[""]];
+    let quoted = false;
+    for (let place = 0; place < text.length; place += 1) {
+      const letter = text[place], row = rows[rows.length - 1];
+      if (quoted && letter === '"' && text[place + 1] === '"') (row[row.length - 1] += '"'), (place += 1);
+      else if (letter === '"') quoted = !quoted;
+      else if (letter === "," && !quoted) row.push("");
+      else if (letter === "\n" && !quoted) rows.push([""]);
+      else row[row.length - 1] += letter;
+    }
+    const [names, ...lines] = rows.filter((row) => row.length > 1 || row[0] !== "");
+    const number = (cell) => (cell !== "" && Number.isFinite(Number(cell)) ? Number(cell) : cell);
+    return lines.map((line) => Object.fromEntries(names.map((name, place) => [name, number(line[place] ?? "")])));
   }
   function table(rows) {
     const names = [...new Set(rows.slice(0, 200).flatMap(Object.keys))];

@@ -3,10 +3,22 @@
 Lifelike.fields = (() => {
   const { t, h, icon, iconButton, api, attempt } = Lifelike;
 
-  function mount(element, props, trigger, watch) {
+  function mount(element, props, watch) {
     const root = element.querySelector(".ll-own") || element;
     const make = { seed, size, image }[props.field.kind];
-    const update = make(root, props, trigger);
+    // Gradio tells of changes that come from the server alone; what is set here is drawn here.
+    let update = () => {};
+    const own = {
+      field: props.field,
+      get value() {
+        return props.value;
+      },
+      set value(value) {
+        props.value = value;
+        update(value);
+      },
+    };
+    update = make(root, own);
     watch("value", () => update(props.value));
     update(props.value);
   }

@@ -43,7 +43,7 @@ Lifelike.header = (() => {
         [counts, workers] = [health.queue, health.workers];
         const bad = health.extensions.failed + health.extensions.blocked;
         extensions.textContent = bad ? t("{bad} of {all} extensions need a look", { bad, all: bad + health.extensions.loaded })
-          : t("{n} extensions", { n: health.extensions.loaded });
+          : health.extensions.loaded === 1 ? t("1 extension") : t("{n} extensions", { n: health.extensions.loaded });
         extensions.classList.toggle("bad", bad > 0);
         if (health.status === "failed") Lifelike.toast(t("Jobs cannot be run."), { kind: "bad", hint: health.problem, seconds: 20 });
       } catch {
