@@ -200,7 +200,9 @@ class Form:
             return [suggested, *(gr.skip() for _ in self.widgets)]
         now = self._automatic(params)
         changed = {
-            name: value for name, value in now.items() if params.get(name) in (None, suggested.get(name), now[name])
+            name: value
+            for name, value in now.items()
+            if params.get(name) in (None, suggested.get(name)) and params.get(name) != value
         }
         _, updates = self.shown({**params, **changed}, only=set(changed))
         return [now, *updates]
