@@ -1,6 +1,7 @@
 """A real server in a process of its own, with the quick pipelines of ``extensions/sketch``, and Chromium before it.
 
-One server and one browser a session, a context a test. A test fails on any request to elsewhere and on any error of
+One server and one browser a module, a context a test: Playwright leaves an event loop running while it is open, in
+which no later test could start one. A test fails on any request to elsewhere and on any error of
 the page.
 """
 
@@ -67,7 +68,7 @@ class Server:
         return dict(job)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     chromium()
     folder = tmp_path_factory.mktemp("server")
@@ -113,7 +114,7 @@ def wait_until_it_runs(server: Server) -> None:
     raise AssertionError("the server did not start:\n" + server.log.read_text())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = chromium()
     with sync_playwright() as playwright:
