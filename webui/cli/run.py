@@ -118,10 +118,7 @@ def _run(studio: Studio, job: Job, given: argparse.Namespace) -> int:
         outcome.close()
     for record in outcome.records:
         studio.library.add(record)
-    artifacts = [
-        {"path": str(_place(studio, record, given.out)), "kind": record.kind, "seed": record.seed, "id": record.id}
-        for record in outcome.records
-    ]
+    artifacts = [_told(studio, record, given.out) for record in outcome.records]
     result = {
         "state": outcome.state,
         "pipeline": job.pipeline,
@@ -140,6 +137,13 @@ def _run(studio: Studio, job: Job, given: argparse.Namespace) -> int:
     if outcome.error is not None:
         print(f"run: {outcome.error.message} {outcome.error.hint}".strip(), file=sys.stderr)
     return {"done": 0, "cancelled": 130}.get(outcome.state, 1)
+
+
+def _told(studio: Studio, record: ArtifactRecord, out: Path | None) -> dict[str, Any]:
+    """An artifact in the result; a scalar brings its value along."""
+    path = _place(studio, record, out)
+    told: dict[str, Any] = {"path": str(path), "kind": record.kind, "seed": record.seed, "id": record.id}
+    return {**told, "value": json.loads(path.read_text(encoding="utf-8"))} if record.kind == "scalar" else told
 
 
 def _place(studio: Studio, record: ArtifactRecord, out: Path | None) -> Path:
