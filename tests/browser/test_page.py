@@ -313,8 +313,14 @@ def test_queue_and_extensions_are_listed(page: Page, server: Server) -> None:
 def test_presets_are_saved_and_chosen(page: Page) -> None:
     fill_prompt(page, "kept words")
     page.locator("#work-sketch-draw .ll-presets > button").click()
-    page.locator("#preset-sketch-draw input").fill("my preset")
-    page.locator("#preset-sketch-draw input").press("Enter")
+    box = page.locator("#preset-sketch-draw input")
+    box.click()
+    for _ in range(20):  # the list is read when the field is entered, and what was typed before it came is gone
+        box.fill("my preset")
+        box.press("Enter")
+        page.wait_for_timeout(300)
+        if box.input_value() == "my preset":
+            break
     page.click("#preset-save-sketch-draw")
     expect(page.locator(".ll-note.good")).to_contain_text("saved")
     fill_prompt(page, "other words")
