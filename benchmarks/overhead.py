@@ -124,10 +124,8 @@ def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def start_bare(model: Path) -> subprocess.Popen[str]:
-    # The same way of waiting for threads as the worker's: what is compared is the way of a job, not OpenMP's settings.
-    environment = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
     process = subprocess.Popen([sys.executable, "-c", BARE, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True, env=environment)  # fmt: skip
+                               stderr=subprocess.DEVNULL, text=True)  # fmt: skip
     assert process.stdout is not None
     if process.stdout.readline().strip() != "ready":
         raise SystemExit(f"bare diffusers could not load {model}")
