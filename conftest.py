@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "DO_NOT_TRACK": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",  # as webui.engine sets it; tests import torch in any order
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait do not take a core from the test beside them
 }
 KEPT_VARIABLES = {"LIFELIKE_NO_CHROMIUM_REASON"}
 
