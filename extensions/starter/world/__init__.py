@@ -1,10 +1,32 @@
 """The drawing world: attributes -> captions and pictures, known exactly; the source of every starter model's data.
 
-Light: Pillow and the standard library only.
+Light: Pillow, NumPy and the standard library only.
 """
 
-from .attributes import SPEC, Avatar, sample_avatar, visible
-from .captions import caption, vocabulary_texts
-from .draw import draw_avatar, feature_mask
+from .attributes import AVATAR_SPEC, SPEC, Avatar, sample_avatar, sample_rich_avatar, visible
+from .captions import Caption, caption, vocabulary_texts
+from .draw import draw_avatar, feature_mask, line_drawing
+from .subject import SHARED, SPECS, Subject, describe, draw, head_name, heads, sample
 
-__all__ = ["SPEC", "Avatar", "caption", "draw_avatar", "feature_mask", "sample_avatar", "visible", "vocabulary_texts"]
+__all__ = [
+    "AVATAR_SPEC",
+    "SHARED",
+    "SPEC",
+    "SPECS",
+    "Avatar",
+    "Caption",
+    "Subject",
+    "caption",
+    "describe",
+    "draw",
+    "draw_avatar",
+    "feature_mask",
+    "head_name",
+    "heads",
+    "line_drawing",
+    "sample",
+    "sample_avatar",
+    "sample_rich_avatar",
+    "visible",
+    "vocabulary_texts",
+]

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .attributes import SPEC, Avatar, visible
+from .attributes import ADDED, AVATAR_SPEC, Avatar, visible
 
 _NOUNS = ("person", "person", "person", "character", "avatar", "face", "portrait", "human")
 _MOODS: dict[str, tuple[str, ...]] = {
@@ -16,6 +16,8 @@ _MOODS: dict[str, tuple[str, ...]] = {
     "sad": ("sad", "unhappy"),
     "surprised": ("surprised", "amazed", "astonished"),
     "angry": ("angry", "furious", "mad"),
+    "winking": ("winking",),
+    "sleepy": ("sleepy", "tired"),
 }
 _HAIR: dict[str, tuple[str, ...]] = {
     "short": ("short {c} hair", "{c} short hair", "short hair that is {c}"),
@@ -56,6 +58,25 @@ _SKINS: dict[str, tuple[str, ...]] = {
     "tan": ("tan", "tanned"),
     "brown": ("brown",),
     "dark": ("dark",),
+}
+_AGES = {"child": ("child", "kid", "young child"), "elder": ("elderly person", "old person", "elder")}
+_ACCESSORIES: dict[str, tuple[str, ...]] = {
+    "earrings": ("earrings", "gold earrings"),
+    "scarf": ("a scarf", "a red scarf"),
+    "bow tie": ("a bow tie", "a red bow tie"),
+    "headphones": ("headphones",),
+}
+_GARMENTS: dict[str, tuple[str, ...]] = {
+    "striped sweater": ("striped sweater", "striped jumper"),
+    "overalls": ("overalls", "dungarees"),
+    "suit": ("suit", "suit and tie"),
+}
+_LIGHTS = {"warm": ("warm light", "at sunset", "golden light"), "night": ("at night", "night sky", "moonlight")}
+_STYLES: dict[str, tuple[str, ...]] = {
+    "sketch": ("pencil sketch", "line drawing", "sketch"),
+    "watercolour": ("watercolour", "watercolor painting", "watercolour painting"),
+    "pixel": ("pixel art",),
+    "halftone": ("halftone print", "comic print with halftone dots"),
 }
 _CLOTHES = ("shirt", "shirt", "sweater", "t-shirt", "top", "clothes")
 _PLACES = ("{c} background", "{c} background", "on a {c} background", "in front of a {c} wall", "the background is {c}")
@@ -132,16 +153,35 @@ def caption(avatar: Avatar, seed: int, full: bool = False) -> Caption:
         parts["eyes"] = f"{avatar.eyes} eyes"
     if "skin" in named:
         parts["skin"] = f"{words.one(_SKINS[avatar.skin])} skin"
-    if "clothes" in named:
-        cloth = words.one(_CLOTHES)
-        parts["clothes"] = (
-            f"{'' if cloth == 'clothes' else 'an ' if avatar.clothes == 'orange' else 'a '}{avatar.clothes} {cloth}"
-        )
+    # What is new has words of its own generator: captions of plain avatars stay as the bundled model read them.
+    extra = _Words(random.Random(f"rich caption:{seed}"))
+    if "clothes" in named or avatar.garment != "shirt":
+        cloth = words.one(_CLOTHES) if "clothes" in named else ""
+        if avatar.garment != "shirt":
+            cloth = extra.one(_GARMENTS[avatar.garment])
+        parts["clothes"] = _dressed(cloth, avatar.clothes if "clothes" in named else "")
     if "background" in named:
         place = words.one(_PLACES).format(c=words.colour(avatar.background))
         parts["background"] = place.replace("a orange", "an orange")
+    for name, options in (("age", _AGES), ("accessory", _ACCESSORIES), ("lighting", _LIGHTS), ("style", _STYLES)):
+        value = getattr(avatar, name)
+        if shown[name] and value in options:
+            parts[name] = extra.one(options[value])
+    # Every departure from the plain avatar is named, so that a caption without one settles that there is none.
+    settles |= {name for name in ADDED if shown[name]}
     text = _tags(words, parts) if words.chance(0.22) else _sentence(words, parts)
     return Caption(text, frozenset(settles))
+
+
+def _dressed(cloth: str, colour: str) -> str:
+    item = f"{colour} {cloth}".strip()
+    if cloth in ("clothes", "overalls", "dungarees"):
+        return item
+    return f"{_article(item)} {item}"
+
+
+def _article(text: str) -> str:
+    return "an" if text[0] in "aeiou" else "a"
 
 
 def _hair(words: _Words, avatar: Avatar, with_colour: bool) -> str:
@@ -153,24 +193,29 @@ def _hair(words: _Words, avatar: Avatar, with_colour: bool) -> str:
 
 
 def _tags(words: _Words, parts: dict[str, str]) -> str:
+    parts = dict(parts)
+    age = parts.pop("age", "")
     items = [p[2:] if p.startswith("a ") and words.chance(0.7) else p for p in parts.values()]
     items = words.shuffled(items)
     if words.chance(0.5):
-        items.insert(0, words.one(_NOUNS))
+        items.insert(0, age or words.one(_NOUNS))
+    elif age:
+        items.append(age)
     return ", ".join(items) or words.one(_NOUNS)
 
 
 def _sentence(words: _Words, parts: dict[str, str]) -> str:
     noun = words.one(_NOUNS)
+    noun = parts.get("age", noun)
     mood = parts.get("mood", "")
     adjective = mood if mood and words.chance(0.85) else ""
     if parts.get("hair") == "a bald head" and words.chance(0.6):
         adjective = f"{adjective} bald".strip()
         parts = {k: v for k, v in parts.items() if k != "hair"}
     head = f"{adjective} {noun}".strip()
-    start = f"{'an' if head[0] in 'aeiou' else 'a'} {head}" if words.chance(0.85) else head
+    start = f"{_article(head)} {head}" if words.chance(0.85) else head
     has = [parts[k] for k in ("skin", "hair", "eyes", "beard") if k in parts]
-    wears = [parts[k] for k in ("hat", "clothes") if k in parts]
+    wears = [parts[k] for k in ("hat", "clothes", "accessory") if k in parts]
     if "eyewear" in parts:
         (has if words.chance(0.6) or parts["eyewear"].startswith("no") else wears).append(parts["eyewear"])
     if words.chance(0.5):
@@ -186,6 +231,10 @@ def _sentence(words: _Words, parts: dict[str, str]) -> str:
     if "background" in parts:
         place = parts["background"]
         text += f"{'' if place.startswith(('on', 'in')) and words.chance(0.5) else ','} {place}"
+    if "lighting" in parts:
+        text += f", {parts['lighting']}"
+    if "style" in parts:
+        text = f"{_article(parts['style'])} {parts['style']} of {text}"
     return text
 
 
@@ -207,12 +256,17 @@ def vocabulary_texts() -> Iterator[str]:
         _HATS,
         _BEARDS,
         _SKINS,
+        _AGES,
+        _ACCESSORIES,
+        _GARMENTS,
+        _LIGHTS,
+        _STYLES,
     )
     for group in groups:
         for options in group.values():
             for text in options:
                 yield text.replace("{c}", "")
-    for values in SPEC.values():
+    for values in AVATAR_SPEC.values():
         yield from values
     yield from _NOUNS
     yield from _CLOTHES

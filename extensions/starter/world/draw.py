@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from PIL import Image
 
 from .attributes import Avatar
+from .extras import draw_garment, draw_headwear, draw_marks_of_age, draw_neckwear, draw_sky, light
 from .features import draw_beard, draw_eyes, draw_eyewear, draw_mouth
 from .hair import draw_hair_back, draw_hair_front, draw_hat
 from .palette import BACKGROUNDS, CLOTHES, HAIR, SKINS, WHITE
 from .pen import Colour, Pen, curve, mix
+from .styles import lines, stylise
 
 _SUPERSAMPLING = 3
 
@@ -40,6 +42,20 @@ def draw_avatar(avatar: Avatar, size: int = 128) -> Image.Image:
 
     Raises ValueError for a size outside 16..4096.
     """
+    large = light(_draw_flat(avatar, size), avatar.lighting)
+    return large.reduce(_SUPERSAMPLING) if avatar.style == "flat" else stylise(large, size, avatar.style)
+
+
+def line_drawing(avatar: Avatar, size: int = 128) -> Image.Image:
+    """RGB picture of size x size pixels: dark lines on white, the same for every style and light.
+
+    Raises ValueError for a size outside 16..4096.
+    """
+    return lines(_draw_flat(avatar.with_(lighting="day"), size), size).convert("RGB")
+
+
+def _draw_flat(avatar: Avatar, size: int) -> Image.Image:
+    """The picture in flat colours by daylight, _SUPERSAMPLING times as large."""
     if not 16 <= size <= 4096:
         raise ValueError(f"avatar size: expected 16 to 4096 pixels, got {size}")
     side = size * _SUPERSAMPLING
@@ -48,13 +64,17 @@ def draw_avatar(avatar: Avatar, size: int = 128) -> Image.Image:
     pen, pose = Pen(image), pose_of(avatar)
     hair, skin = HAIR[avatar.hair_colour], SKINS[avatar.skin]
     pen.ellipse(64, 62, 54, 54, mix(background, WHITE, 0.30))
+    draw_sky(pen, avatar.lighting)
 
     pen.place(pose.dx, pose.dy, pose.zoom, pose.tilt)
     draw_hair_back(pen, avatar, hair)
     pen.place(pose.dx * 0.4)
     _draw_body(pen, skin, CLOTHES[avatar.clothes])
+    draw_garment(pen, avatar.garment, CLOTHES[avatar.clothes])
+    draw_neckwear(pen, avatar.accessory)
     pen.place(pose.dx, pose.dy, pose.zoom, pose.tilt)
     _draw_head(pen, skin, pose.width)
+    draw_marks_of_age(pen, avatar.age, skin)
     if avatar.beard != "none":
         draw_beard(pen, avatar.beard, hair, pose.width)
     draw_mouth(pen, avatar, skin)
@@ -66,7 +86,8 @@ def draw_avatar(avatar: Avatar, size: int = 128) -> Image.Image:
     draw_hair_front(pen, avatar, hair, pose.width)
     draw_eyewear(pen, avatar.eyewear)
     draw_hat(pen, avatar.hat)
-    return image.reduce(_SUPERSAMPLING)
+    draw_headwear(pen, avatar, pose.width)
+    return image
 
 
 def feature_mask(avatar: Avatar, size: int = 128) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from .attributes import Avatar
-from .palette import EYES, INK, WHITE
+from .palette import EYES, INK, SKINS, WHITE
 from .pen import Colour, Pen, curve, mix
 
 _EYE_X, _EYE_Y = 13.5, 63.0
@@ -16,15 +16,16 @@ _LIP = (168, 58, 62)
 def draw_eyes(pen: Pen, avatar: Avatar, hair: Colour, gaze: float) -> None:
     """Eyes and brows; the mood moves lids and brows."""
     mood, iris = avatar.mood, EYES[avatar.eyes]
-    wide = 1.15 if mood == "surprised" else 1.0
+    wide = (1.15 if mood == "surprised" else 1.0) * (1.1 if avatar.age == "child" else 1.0)
     brow = mix(hair, INK, 0.35)
     for s in (-1, 1):
         x = 64 + s * _EYE_X
-        pen.ellipse(x, _EYE_Y, 7.4 * wide, 7.4 * wide, mix(INK, brow, 0.3))
-        pen.ellipse(x, _EYE_Y + 0.7, 6.7 * wide, 6.7 * wide, WHITE)
-        pen.ellipse(x + gaze, _EYE_Y + 0.8, 4.7, 4.9, iris)
-        pen.ellipse(x + gaze, _EYE_Y + 0.8, 2.3, 2.5, INK)
-        pen.ellipse(x + gaze + 1.6, _EYE_Y - 1.2, 1.5, 1.5, WHITE)
+        if mood == "winking" and s == 1:
+            pen.stroke(curve((x - 7, _EYE_Y), ((x - 4, _EYE_Y + 5), (x + 4, _EYE_Y + 5), (x + 7, _EYE_Y))), 2.8, INK)
+        else:
+            _draw_open_eye(pen, x, wide, gaze, iris, mix(INK, brow, 0.3))
+            if mood == "sleepy":
+                _draw_heavy_lid(pen, x, wide, SKINS[avatar.skin])
         inner, outer = x - s * 6.5, x + s * 7.5
         lift = {"surprised": -6.0, "laughing": -2.0, "angry": 2.2}.get(mood, 0.0)
         slant = {"angry": 4.6, "sad": -4.6}.get(mood, -0.2)
@@ -40,13 +41,30 @@ def draw_eyes(pen: Pen, avatar: Avatar, hair: Colour, gaze: float) -> None:
         )
 
 
+def _draw_open_eye(pen: Pen, x: float, wide: float, gaze: float, iris: Colour, rim: Colour) -> None:
+    pen.ellipse(x, _EYE_Y, 7.4 * wide, 7.4 * wide, rim)
+    pen.ellipse(x, _EYE_Y + 0.7, 6.7 * wide, 6.7 * wide, WHITE)
+    pen.ellipse(x + gaze, _EYE_Y + 0.8, 4.7, 4.9, iris)
+    pen.ellipse(x + gaze, _EYE_Y + 0.8, 2.3, 2.5, INK)
+    pen.ellipse(x + gaze + 1.6, _EYE_Y - 1.2, 1.5, 1.5, WHITE)
+
+
+def _draw_heavy_lid(pen: Pen, x: float, wide: float, skin: Colour) -> None:
+    """An upper lid that covers half of the eye; the lower half of the iris stays in sight."""
+    r, lid = 7.6 * wide, mix(skin, (110, 40, 50), 0.22)
+    pen.polygon(
+        curve((x - r, _EYE_Y), ((x - r, _EYE_Y - 10 * wide), (x + r, _EYE_Y - 10 * wide), (x + r, _EYE_Y))), lid
+    )
+    pen.stroke([(x - r, _EYE_Y), (x + r, _EYE_Y)], 2.2, INK)
+
+
 def draw_mouth(pen: Pen, avatar: Avatar, skin: Colour) -> None:
     """The mood's mouth; a beard leaves skin around it and deep skin gets a lighter lip, so that it stays readable."""
     mood = avatar.mood
     lip = {"brown": (130, 34, 44), "dark": (226, 120, 116)}.get(avatar.skin, _LIP)
     if avatar.beard == "beard":
         pen.ellipse(64, 84.5, 13.5, 9.0, skin)
-    if mood == "smiling":
+    if mood in ("smiling", "winking"):
         pen.stroke(curve((53, 80), ((57, 88.5), (71, 88.5), (75, 80))), 3.4, lip)
     elif mood == "laughing":
         pen.polygon(
@@ -58,6 +76,9 @@ def draw_mouth(pen: Pen, avatar: Avatar, skin: Colour) -> None:
         pen.ellipse(64, 89.2, 5.2, 2.3, (232, 96, 104))
     elif mood == "sad":
         pen.stroke(curve((54.5, 87), ((58, 79.5), (70, 79.5), (73.5, 87))), 3.4, lip)
+    elif mood == "sleepy":
+        pen.ellipse(64, 84.5, 4.4, 3.2, lip)
+        pen.ellipse(64, 84.7, 2.6, 1.8, _MOUTH)
     elif mood == "surprised":
         pen.ellipse(64, 85, 5.6, 6.8, lip)
         pen.ellipse(64, 85.2, 3.9, 5.0, _MOUTH)

@@ -1,0 +1,86 @@
+"""Drawing world: a flat drawing -> the same drawing as line art, sketch, watercolour, pixels or halftone.
+
+Flat drawings come supersampled, as the pen left them; every style is deterministic.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageChops, ImageFilter, ImageOps
+
+_PAPER, _PENCIL = (251, 248, 241), (58, 54, 66)
+_PIXEL_CELLS = 48
+_DOT_UNITS = 4.2
+
+
+def lines(large: Image.Image, size: int) -> Image.Image:
+    """RGB, supersampled -> L of size x size: 255 on paper, dark where neighbouring colours differ."""
+    reach = max(1, round(large.width / 160))
+    moved = [ImageChops.difference(large, ImageChops.offset(large, x, y)) for x, y in ((reach, 0), (0, reach))]
+    red, green, blue = ImageChops.lighter(*moved).split()
+    edges = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    # Offsets wrap around: the first rows and columns compare with the far side.
+    edges.paste(0, (0, 0, reach, edges.height))
+    edges.paste(0, (0, 0, edges.width, reach))
+    strong = edges.point([255 - max(0, min(255, 6 * (v - 12))) for v in range(256)])
+    return strong.resize((size, size), Image.Resampling.BOX)
+
+
+def stylise(large: Image.Image, size: int, style: str) -> Image.Image:
+    """RGB, supersampled -> RGB of size x size in this style (a value of AVATAR_SPEC["style"])."""
+    if style == "sketch":
+        return ImageOps.colorize(lines(large, size), _PENCIL, _PAPER)
+    flat = large.resize((size, size), Image.Resampling.BOX)
+    if style == "watercolour":
+        return _watercolour(flat, lines(large, size))
+    if style == "pixel":
+        return _pixel(large, size)
+    if style == "halftone":
+        return _halftone(flat)
+    return flat
+
+
+def _watercolour(flat: Image.Image, edges: Image.Image) -> Image.Image:
+    """Soft washes: pigment pools at edges, and paper shows through where the wash is thin."""
+    soft = np.asarray(flat.filter(ImageFilter.GaussianBlur(flat.width / 150)), np.float32)
+    pooled = np.asarray(edges.filter(ImageFilter.GaussianBlur(flat.width / 220)), np.float32)[..., None] / 255
+    thin = _wash(flat.width)[..., None]
+    paper = np.array(_PAPER, np.float32)
+    return Image.fromarray((paper + (soft * (0.86 + 0.14 * pooled) - paper) * thin).clip(0, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=8)
+def _wash(size: int) -> np.ndarray:
+    """float32 [size,size] in 0.55..0.95: how much pigment each place of the paper took."""
+    rng = np.random.RandomState(20)
+    layers = np.zeros((size, size), np.float32)
+    for cells, weight in ((5, 0.55), (14, 0.3), (64, 0.15)):
+        noise = Image.fromarray((rng.rand(cells, cells) * 255).astype(np.uint8))
+        layers += weight * np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255
+    return 0.55 + 0.4 * layers
+
+
+def _pixel(large: Image.Image, size: int) -> Image.Image:
+    """Square cells of a whole number of pixels, in few tones."""
+    cell = max(2, round(size / _PIXEL_CELLS))
+    count = -(-size // cell)
+    small = large.resize((count, count), Image.Resampling.BOX).point([round(v / 17) * 17 for v in range(256)] * 3)
+    return small.resize((count * cell, count * cell), Image.Resampling.NEAREST).crop((0, 0, size, size))
+
+
+def _halftone(flat: Image.Image) -> Image.Image:
+    """Printed dots at 45 degrees, each in a deeper tone of the colour beneath; darker places have larger dots."""
+    colours = np.asarray(flat, np.float32)
+    dark = 1 - colours @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+    ink = ((0.2 + 0.8 * dark - _dots(flat.width)) * 5 + 0.5).clip(0, 1)[..., None]
+    return Image.fromarray((colours * (1 - 0.3 * ink) + 26 * (1 - ink)).clip(0, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=8)
+def _dots(size: int) -> np.ndarray:
+    """float32 [size,size] in 0..1: the darkness from which each place of the screen is inked."""
+    step = 2 * np.pi / (_DOT_UNITS * max(1.0, size / 128))
+    y, x = np.mgrid[:size, :size].astype(np.float32) * np.float32(step * np.sqrt(0.5))
+    return ((np.cos(x + y) + np.cos(x - y)) / 4 + 0.5).astype(np.float32)
