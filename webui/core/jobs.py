@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from .ids import new_id
+from .memory import MemorySnapshot
 from .specs import ArtifactKind
 
 
@@ -182,6 +183,13 @@ class WorkerStatus(_Data):
     device: DeviceStatus
 
 
+class WorkerMemory(_Data):
+    """What a worker's models take; told when it changes."""
+
+    type: Literal["memory"] = "memory"
+    memory: MemorySnapshot
+
+
 JobEvent = (
     JobQueued
     | JobStarted
@@ -195,7 +203,7 @@ JobEvent = (
 )
 """Everything that can be told of one job."""
 
-Event = Annotated[JobEvent | WorkerReady | WorkerStatus, Field(discriminator="type")]
+Event = Annotated[JobEvent | WorkerReady | WorkerStatus | WorkerMemory, Field(discriminator="type")]
 """Everything that a worker says."""
 
 EVENT: TypeAdapter[Any] = TypeAdapter(Event)
@@ -219,7 +227,32 @@ class ShutdownCommand(_Data):
     type: Literal["shutdown"] = "shutdown"
 
 
+class PinCommand(_Data):
+    """Keep a component in memory, or no longer. ``entry_id`` as in ``EntryMemory``."""
+
+    type: Literal["pin"] = "pin"
+    entry_id: str
+    pinned: bool = True
+
+
+class UnloadCommand(_Data):
+    """Give up a component, pinned or not, as soon as nobody leases it; empty: all that nobody leases or pinned."""
+
+    type: Literal["unload"] = "unload"
+    entry_id: str = ""
+
+
+class BudgetCommand(_Data):
+    """Bound what models and their work may take on the device; 0: all that it has."""
+
+    type: Literal["budget"] = "budget"
+    budget_bytes: int = Field(ge=0)
+
+
+MemoryCommand = PinCommand | UnloadCommand | BudgetCommand
+"""Obeyed while a job runs too."""
+
 COMMAND: TypeAdapter[Any] = TypeAdapter(
-    Annotated[RunCommand | CancelCommand | ShutdownCommand, Field(discriminator="type")]
+    Annotated[RunCommand | CancelCommand | ShutdownCommand | MemoryCommand, Field(discriminator="type")]
 )
 """Reads and writes what a worker is told, one JSON line each."""

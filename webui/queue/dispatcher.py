@@ -25,6 +25,7 @@ from webui.core.jobs import (
     JobStarted,
     JobState,
     JobWarning,
+    MemoryCommand,
     Progress,
     RunCommand,
 )
@@ -141,12 +142,23 @@ class Dispatcher:
                 log.warning("a dispatcher did not end within %.0f s", timeout_s)
 
     def status(self) -> dict[str, Any]:
-        """name, state (stopped, starting, ready or busy), pid, job_id, device (DeviceStatus or None)."""
+        """name, state (stopped, starting, ready or busy), pid, job_id, device (DeviceStatus or None), memory
+        (MemorySnapshot or None).
+        """
         status = self._executor.status()
         with self._lock:
             job_id = self._current.job.id if self._current is not None else None
         state = "busy" if job_id is not None and status.state == "ready" else status.state
-        return {"name": status.name, "state": state, "pid": status.pid, "job_id": job_id, "device": status.device}
+        row = {"name": status.name, "state": state, "pid": status.pid, "job_id": job_id}
+        return {**row, "device": status.device, "memory": status.memory}
+
+    def tell(self, command: MemoryCommand) -> bool:
+        """Pass a command on memory to the worker. False when none lives: there is nothing in memory."""
+        if self._executor.status().state == "stopped":
+            return False
+        with self._lock:
+            self._executor.send(command)
+        return True
 
     # --- the thread
 

@@ -25,17 +25,20 @@ from webui.core.jobs import (
     CancelCommand,
     DeviceStatus,
     JobEvent,
+    MemoryCommand,
     RunCommand,
     ShutdownCommand,
+    WorkerMemory,
     WorkerReady,
     WorkerStatus,
 )
+from webui.core.memory import MemorySnapshot
 from webui.core.settings import ROOT, Settings
 from webui.queue.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-Command = RunCommand | CancelCommand | ShutdownCommand
+Command = RunCommand | CancelCommand | ShutdownCommand | MemoryCommand
 WorkerState = Literal["stopped", "starting", "ready"]
 
 
@@ -47,6 +50,7 @@ class ExecutorStatus:
     state: WorkerState = "stopped"
     pid: int | None = None
     device: DeviceStatus | None = None
+    memory: MemorySnapshot | None = None
 
 
 class Executor(Protocol):
@@ -172,6 +176,10 @@ class SubprocessExecutor:
             with self._lock:
                 pid = event.pid if isinstance(event, WorkerReady) else self._status.pid
                 self._status = replace(self._status, state="ready", pid=pid, device=event.device)
+            return None
+        if isinstance(event, WorkerMemory):
+            with self._lock:
+                self._status = replace(self._status, memory=event.memory)
             return None
         told: JobEvent = event
         return told

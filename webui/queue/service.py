@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from webui.core.errors import FieldError, NotFound, ParameterError
-from webui.core.jobs import Job, JobState
+from webui.core.jobs import Job, JobState, MemoryCommand
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec, same_name
 from webui.queue.dispatcher import Dispatcher, Limits
@@ -153,9 +153,14 @@ class JobService:
 
     def workers(self) -> Rows:
         """One row a worker: name, state (stopped, starting, ready or busy), pid, job_id, device (DeviceStatus or
-        None).
+        None), memory (MemorySnapshot or None).
         """
         return [dispatcher.status() for dispatcher in self._dispatchers]
+
+    def tell_workers(self, command: MemoryCommand, name: str = "") -> int:
+        """Pass a command on memory to the worker of that name, or to all; how many live and were told."""
+        named = [one for one in self._dispatchers if not name or one.status()["name"] == name]
+        return sum(dispatcher.tell(command) for dispatcher in named)
 
     def _spec(self, name: str) -> PipelineSpec:
         found = same_name(tuple(self._pipelines.values()), name)
