@@ -5,12 +5,12 @@ configurations.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from webui.api import ModelError
 
+from .guidance import Call, guidance
 from .loading import Plan
 from .params import Txt2Img
 
@@ -30,14 +30,6 @@ _OTHER_TASKS = (
     "Animate",
     "Audio",
 )
-
-
-@dataclass
-class Call:
-    """The arguments that fit a pipeline, and what had to be left out or changed."""
-
-    arguments: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def refuse_other_tasks(plan: Plan) -> None:
@@ -67,26 +59,6 @@ def refuse_other_tasks(plan: Plan) -> None:
         raise ModelError(f"Model {plan.title!r} does not make pictures from text alone: {reason}.")
 
 
-def size_multiple(pipe: Any, plan: Plan) -> int:
-    """What width and height must be multiples of: the VAE's scale times the denoiser's patch."""
-    scale = int(getattr(pipe, "vae_scale_factor", 8) or 8)
-    denoiser = plan.config("transformer", "unet")
-    patch = denoiser.get("patch_size") or 1
-    patch = max(patch) if isinstance(patch, (list, tuple)) else int(patch)
-    latent = plan.config("vae").get("latent_channels")
-    packed = isinstance(latent, int) and denoiser.get("in_channels") == 4 * latent
-    return scale * max(patch, 2 if packed else 1)
-
-
-def fit_size(width: int, height: int, multiple: int) -> tuple[int, int]:
-    """The nearest size that the model can draw."""
-    return _nearest(width, multiple), _nearest(height, multiple)
-
-
-def _nearest(value: int, multiple: int) -> int:
-    return max(multiple, (value + multiple // 2) // multiple * multiple)
-
-
 def make_call(pipe: Any, plan: Plan, params: Txt2Img, width: int, height: int, generators: Sequence[Any]) -> Call:
     """The arguments for ``len(generators)`` pictures of one prompt: only what the pipeline's signature has."""
     known = inspect.signature(type(pipe).__call__).parameters
@@ -103,35 +75,14 @@ def make_call(pipe: Any, plan: Plan, params: Txt2Img, width: int, height: int, g
     call.arguments.update({name: value for name, value in wanted.items() if name in known})
     if len(generators) > 1 and "num_images_per_prompt" not in known:
         raise ModelError(f"{plan.cls.__name__} draws one picture at a time.", hint="Set the batch size to 1.")
-    _guidance(call, known, plan, params)
+    stages = known.get("prior_num_inference_steps")
+    if stages is not None and params.steps is not None:
+        # An earlier stage has its own count, and a larger default: who asks for fewer steps means all of them.
+        call.arguments["prior_num_inference_steps"] = min(int(stages.default), params.steps)
+    guided = guidance(known, plan, params)
+    call.arguments.update(guided.arguments)
+    call.notes.extend(guided.notes)
     return call
-
-
-def _guidance(call: Call, known: Mapping[str, Any], plan: Plan, params: Txt2Img) -> None:
-    scale = params.guidance_scale
-    negative = params.negative_prompt.strip()
-    name = plan.cls.__name__
-    if "guidance_scale" in known:
-        call.arguments["guidance_scale"] = scale
-    elif "prior_guidance_scale" in known:
-        call.arguments["prior_guidance_scale"] = scale
-    elif "true_cfg_scale" not in known:
-        call.notes.append(f"{name} has no guidance scale: it was ignored.")
-    if "true_cfg_scale" in known and (name.startswith("Qwen") or "guidance_scale" not in known):
-        # Its guidance works only against a negative prompt, be it a blank one.
-        call.arguments |= {"true_cfg_scale": scale, "negative_prompt": params.negative_prompt or " "}
-        call.arguments.pop("guidance_scale", None)
-        return
-    if "negative_prompt" not in known:
-        if negative:
-            call.notes.append(f"{name} takes no negative prompt: it was ignored.")
-    elif "true_cfg_scale" in known:
-        if negative:
-            call.notes.append(f"{name} uses no negative prompt at its own guidance: it was ignored.")
-    else:
-        call.arguments["negative_prompt"] = params.negative_prompt
-        if negative and scale is not None and scale <= 1.0:
-            call.notes.append("A negative prompt has no effect at a guidance scale of 1 or less.")
 
 
 def too_long(pipe: Any, text: str) -> int:

@@ -22,6 +22,11 @@ def is_plain(plan: Plan) -> bool:
     return bool(plan.config("unet", "transformer").get("in_channels") == latent)
 
 
+def latent_channels(config: Any) -> int:
+    """How many channels an autoencoder's latents have, by whichever name its configuration has for it."""
+    return int(config.get("latent_channels") or config.get("z_dim") or 4)
+
+
 def unscale(latents: torch.Tensor, config: Any) -> torch.Tensor:
     """Latents as a denoiser sees them, [N,C,h,w], in the VAE's own scale."""
     scaling = config.get("scaling_factor") or 1.0
@@ -38,7 +43,10 @@ def unscale(latents: torch.Tensor, config: Any) -> torch.Tensor:
 def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Float [N,C,h,w] as the denoiser left them -> float [N,3,H,W] in about -1..1, in the VAE's precision."""
     # Scaled in the latents' precision, as the libraries' pipelines do, so that the pixels are theirs.
-    return vae.decode(unscale(latents, vae.config).to(vae.dtype), return_dict=False)[0]
+    scaled = unscale(latents, vae.config).to(vae.dtype)
+    if "z_dim" in vae.config:  # a video's autoencoder takes [N,C,frames,h,w]
+        return vae.decode(scaled[:, :, None], return_dict=False)[0][:, :, 0]
+    return vae.decode(scaled, return_dict=False)[0]
 
 
 def to_image(pixels: torch.Tensor) -> Image.Image:

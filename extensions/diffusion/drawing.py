@@ -15,10 +15,12 @@ from PIL import Image
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
 from . import decoding, previews
-from .calling import Call, fit_size, make_call, refuse_other_tasks, size_multiple, too_long
+from .calling import make_call, refuse_other_tasks, too_long
+from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
 from .params import Txt2Img
 from .samplers import make_scheduler, sampler_name
+from .sizes import fit_size, size_multiple
 
 
 def working_dtype(context: Context) -> torch.dtype:

@@ -13,6 +13,9 @@ from typing import Any
 
 import torch
 
+_MOVED = dict.fromkeys(("PaellaVQModel", "WuerstchenPrior", "WuerstchenDiffNeXt"), "wuerstchen")
+"""Classes that lie beside a pipeline although some indexes name them as diffusers' own: their pipeline's folder."""
+
 
 def prepare() -> None:
     """Make diffusers ready; cheap when it is. Neither progress bars nor advice of theirs reach the terminal."""
@@ -84,6 +87,8 @@ def find_class(library: str, name: str) -> Any:
     prepare()
     if library in ("diffusers", "transformers"):
         found = getattr(importlib.import_module(library), name, None)
+        if found is None and name in _MOVED:
+            found = _pipeline_class(_MOVED[name], name)
     else:
         found = _pipeline_class(library, name)
     if found is None or "dummy" in found.__module__:

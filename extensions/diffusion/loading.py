@@ -23,7 +23,16 @@ from .single_file import CONFIGS, load_part, part_of
 _LEFT_OUT = frozenset({"safety_checker"})
 """Components that are never loaded. What to show is for the person at the machine to decide."""
 _VARIANT = re.compile(r"[\w-]+?\.(?P<variant>[A-Za-z0-9_]+)(?:-\d+-of-\d+)?\.safetensors")
-_LIGHT = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "FeatureExtractor")
+_LIGHT = (
+    "Scheduler",
+    "Tokenizer",
+    "TokenizerFast",
+    "TokenizersBackend",
+    "SentencePieceBackend",
+    "Processor",
+    "ProcessorFast",
+    "FeatureExtractor",
+)
 
 DtypeOf = Callable[[str], torch.dtype]
 """The precision of a component, by its name."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .decoding import decode
+from .decoding import decode, latent_channels
 
 _KNOWN: dict[tuple[int, float], list[list[float]]] = {
     (4, 0.18215): [
@@ -48,7 +48,7 @@ def factors(vae: Any) -> tuple[np.ndarray, np.ndarray]:
     kept = getattr(vae, _MEMO, None)
     if kept is None:
         config = vae.config
-        channels = int(config.get("latent_channels", 4))
+        channels = latent_channels(config)
         known = _KNOWN.get((channels, round(float(config.get("scaling_factor") or 1.0), 5)))
         if known is not None and max(config.get("block_out_channels") or (0,)) == _FULL_WIDTH:
             kept = (np.asarray(known, np.float32), np.zeros(3, np.float32))
@@ -89,7 +89,7 @@ def visible(latents: torch.Tensor, pipe: Any, width: int, height: int) -> torch.
     if latents.ndim == 5:
         latents = latents[:, :, 0]
     vae = getattr(pipe, "vae", None)
-    if latents.ndim != 4 or vae is None or latents.shape[1] != vae.config.get("latent_channels", 4):
+    if latents.ndim != 4 or vae is None or latents.shape[1] != latent_channels(vae.config):
         return None
     return latents[0] / _scale(pipe.scheduler)
 

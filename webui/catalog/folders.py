@@ -217,5 +217,14 @@ def _problem(folder: Path, components: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _has_weights(class_name: str) -> bool:
-    light = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor", "Guider", "Guidance")
+    light = (
+        "Scheduler",
+        "Tokenizer",
+        "TokenizerFast",
+        "TokenizersBackend",
+        "Processor",
+        "FeatureExtractor",
+        "Guider",
+        "Guidance",
+    )
     return not class_name.endswith(light)

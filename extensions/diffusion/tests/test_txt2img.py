@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from extensions.diffusion import drawing
-from extensions.diffusion.calling import fit_size
+from extensions.diffusion.sizes import fit_size
 from extensions.diffusion.tests import ldm_layout, tiny_models
 from extensions.diffusion.txt2img import Txt2ImgPipeline, groups
 from webui.testing import Outcome

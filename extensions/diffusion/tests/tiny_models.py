@@ -53,14 +53,14 @@ def text_encoder(cls_name: str = "CLIPTextModel", hidden: int = 32, projection: 
     return getattr(transformers, cls_name)(config).eval()
 
 
-def vae(latent_channels: int = 4, **extra: Any) -> Any:
+def vae(latent_channels: int = 4, widths: tuple[int, ...] = (8, 16, 16), **extra: Any) -> Any:
     from diffusers import AutoencoderKL
 
     torch.manual_seed(2)
     return AutoencoderKL(
-        block_out_channels=(8, 16, 16),
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=widths,
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
         latent_channels=latent_channels,
         norm_num_groups=4,
         sample_size=SIZE,
