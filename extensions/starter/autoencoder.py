@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from .config import AutoencoderConfig, TrainingConfig
-from .data import HELD_OUT, avatars_at, grid, masks, pictures, to_image
+from .data import HELD_OUT, grid, masks, pictures, subjects_at, to_image
 from .loop import Hooks, Stage, step_generator
+from .warm import warm_start
 
 
 def build_autoencoder(config: AutoencoderConfig, size: int) -> AutoencoderKL:
@@ -39,16 +40,13 @@ def train_autoencoder(config: TrainingConfig, folder: Path, hooks: Hooks | None 
     part = config.autoencoder
     torch.manual_seed(config.seed)
     model = build_autoencoder(part, config.size).to(config.device)
+    warm_start(model, config, "avatar/vae")
     stage = Stage(
         "autoencoder",
         {"vae": model},
         folder,
-        rate=part.rate,
-        steps=part.steps,
-        decay=part.decay,
-        ema=part.ema,
-        save_every=config.save_every,
-        log_every=config.log_every,
+        part,
+        config,
     )
     stage.resume()
 
@@ -81,11 +79,11 @@ def _batch(config: TrainingConfig, step: int, generator: torch.Generator) -> tup
     """Pictures [N,3,h,w] in -1..1 and loss weights [N,1,h,w]: crops first, whole pictures later."""
     part = config.autoencoder
     if step >= part.steps * part.crop_steps:
-        people = avatars_at(step * 64, part.batch)
-        return pictures(people, config.size), 1 + part.feature_weight * masks(people, config.size)
+        subjects = subjects_at(step * 64, part.batch)
+        return pictures(subjects, config.size), 1 + part.feature_weight * masks(subjects, config.size)
     # Two crops of each drawing: one about the face, where the detail is, and one anywhere.
-    people = avatars_at(step * 64, part.crop_batch // 2)
-    images, weights = pictures(people, config.size), 1 + part.feature_weight * masks(people, config.size)
+    subjects = subjects_at(step * 64, part.crop_batch // 2)
+    images, weights = pictures(subjects, config.size), 1 + part.feature_weight * masks(subjects, config.size)
     room = config.size - part.crop
     corners = torch.randint(0, room + 1, (part.crop_batch // 2, 2, 2), generator=generator)
     spread = max(1, config.size // 8)
@@ -147,7 +145,7 @@ def whiten(model: AutoencoderKL, config: TrainingConfig) -> None:
     Zero-phase whitening (W = C^-1/2): z = W (x - mean) leaves channels where they were, so scaling_factor stays 1.0.
     """
     count = config.autoencoder.whiten_samples
-    rows = [encode(model, pictures(avatars_at(HELD_OUT // 2 + i, 32), config.size)) for i in range(0, count, 32)]
+    rows = [encode(model, pictures(subjects_at(HELD_OUT // 2 + i, 32), config.size)) for i in range(0, count, 32)]
     flat = torch.cat(rows).double().permute(1, 0, 2, 3).flatten(1)
     mean, covariance = flat.mean(1), torch.cov(flat)
     values, vectors = torch.linalg.eigh(covariance)
@@ -176,14 +174,14 @@ def reconstruct(model: AutoencoderKL, images: Tensor) -> Tensor:
 @torch.no_grad()
 def psnr_db(model: AutoencoderKL, size: int, count: int = 64) -> float:
     """Mean peak signal-to-noise ratio of reconstructions of held-out drawings, in dB, on the 0..255 scale."""
-    images = pictures(avatars_at(HELD_OUT, count), size)
+    images = pictures(subjects_at(HELD_OUT, count), size)
     made = torch.cat([reconstruct(model, part) for part in images.split(16)]).clamp(-1, 1)
     return float((-10 * torch.log10((made - images).square().mean(dim=(1, 2, 3)) / 4)).mean())
 
 
 def sheet(model: AutoencoderKL, config: TrainingConfig) -> Image.Image:
     """Held-out drawings above their reconstructions."""
-    images = pictures(avatars_at(HELD_OUT, 16), config.size)
+    images = pictures(subjects_at(HELD_OUT, 16), config.size)
     made = reconstruct(model, images)
     rows = [image for i in (0, 8) for part in (images, made) for image in part[i : i + 8]]
     return grid([to_image(t) for t in rows], 8)

@@ -7,12 +7,24 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+BUNDLED = Path(__file__).resolve().parents[2] / "models" / "starter"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AutoencoderConfig(_Part):
+class StageConfig(_Part):
+    """What every stage's optimisation needs."""
+
+    steps: int = Field(1000, ge=1)
+    batch: int = Field(32, ge=1)
+    rate: float = 1e-3
+    decay: float = Field(0.3, description="Share of the steps, at the end, in which the rate falls to zero")
+    ema: float = Field(0.99, description="Decay of the weights' moving average, which is what a stage leaves")
+
+
+class AutoencoderConfig(StageConfig):
     """The f8 autoencoder's shape and training."""
 
     channels: tuple[int, ...] = (16, 32, 64, 96)
@@ -27,7 +39,6 @@ class AutoencoderConfig(_Part):
     crop_batch: int = 16
     batch: int = 8
     rate: float = 1.5e-3
-    decay: float = Field(0.3, description="Share of the steps, at the end, in which the rate falls to zero")
     ema: float = 0.998
     kl: float = 2e-4
     feature_weight: float = Field(3.0, description="Extra weight of eyes, mouth, beard and eyewear in the loss")
@@ -36,26 +47,25 @@ class AutoencoderConfig(_Part):
     coarse: float = Field(4.0, description="Weight of the 8x8 means: without it colour is learned long after shape")
 
 
-class DecoderConfig(_Part):
+class DecoderConfig(StageConfig):
     """The decoder's further training on whole pictures, encoder and latents kept."""
 
     steps: int = Field(2000, ge=1)
     batch: int = 8
-    rate: float = 1e-3
     decay: float = 0.5
     ema: float = 0.995
     noise: float = Field(0.05, description="Noise on the (unit variance) latents, so that near misses decode well too")
 
 
-class TextConfig(_Part):
+class TextConfig(StageConfig):
     """The text encoder's training on captions alone."""
 
     steps: int = Field(800, ge=1)
     batch: int = 64
-    rate: float = 1e-3
+    decay: float = 0.4
 
 
-class DenoiserConfig(_Part):
+class DenoiserConfig(StageConfig):
     """The text encoder's and the UNet's shape, and the UNet's training on whitened latents."""
 
     channels: tuple[int, ...] = (64, 128, 128)
@@ -67,8 +77,6 @@ class DenoiserConfig(_Part):
     pool: int = Field(20000, description="Drawn pictures encoded once; captions are worded anew every time")
     steps: int = Field(3000, ge=1)
     batch: int = 64
-    rate: float = 1e-3
-    decay: float = 0.3
     ema: float = 0.998
     caption_drop: float = 0.1
     min_snr_gamma: float = Field(
@@ -89,14 +97,56 @@ class DenoiserConfig(_Part):
     )
 
 
-class JudgeConfig(_Part):
-    """The attribute classifier."""
+class JudgeConfig(StageConfig):
+    """The attribute classifier, whose penultimate layer of 4 x width is the feature network of the measures."""
 
     size: int = 64
     width: int = 32
     steps: int = Field(1500, ge=1)
     batch: int = 64
     rate: float = 2e-3
+    decay: float = 0.5
+    held_out: int = Field(1000, description="Drawings that its own accuracy is measured on when it is finished")
+
+
+class EditConfig(StageConfig):
+    """The instruction-editing UNet: the denoiser's shape with the picture's latent as further input channels."""
+
+    pool: int = Field(8000, description="Pairs of before and after, encoded once")
+    caption_drop: float = Field(0.05, description="Share of a batch without its instruction")
+    image_drop: float = Field(0.05, description="Share of a batch without its picture")
+    both_drop: float = Field(0.05, description="Share of a batch without either")
+    changed_weight: float = Field(4.0, description="Extra weight of the places that the edit changes in the loss")
+    rate: float = 5e-4
+    image_guidance: float = Field(1.5, description="The image guidance scale recommended with the model")
+
+
+class ControlConfig(StageConfig):
+    """The ControlNet that reads line drawings; its blocks have no attention, which keeps it small."""
+
+    conditioning_channels: tuple[int, ...] = (8, 16, 32, 64)
+    rate: float = 1e-3
+
+
+class LoraConfig(StageConfig):
+    """One LoRA on the denoiser's UNet for each drawing style."""
+
+    rank: int = Field(8, ge=1)
+    pool: int = Field(1500, description="Pictures of one style, encoded once")
+    steps: int = Field(300, ge=1)
+    styles: tuple[str, ...] = Field((), description="Empty: every style but flat")
+
+
+class UpscalerConfig(StageConfig):
+    """One compact upscaler for each scale."""
+
+    scales: tuple[int, ...] = (2, 4)
+    features: int = 48
+    convolutions: int = 16
+    crop: int = Field(96, description="Side of the high-resolution crop in pixels; a multiple of every scale")
+    batch: int = 16
+    steps: int = Field(2000, ge=1)
+    degraded: float = Field(0.5, ge=0, le=1, description="Share of the low pictures with blur, noise or JPEG marks")
 
 
 class TrainingConfig(_Part):
@@ -104,6 +154,11 @@ class TrainingConfig(_Part):
 
     seed: int = 0
     size: int = 128
+    start: str = Field(
+        "",
+        description="Weights to begin from: empty for none, bundled, or a folder laid out as models/starter; "
+        "what fits is copied, what is new starts untrained",
+    )
     threads: int = Field(0, description="CPU threads, 0 for torch's own choice")
     device: str = "cpu"
     log_every: int = 50
@@ -114,6 +169,17 @@ class TrainingConfig(_Part):
     text: TextConfig = TextConfig()
     denoiser: DenoiserConfig = DenoiserConfig()
     judge: JudgeConfig = JudgeConfig()
+    edit: EditConfig = EditConfig()
+    controlnet: ControlConfig = ControlConfig()
+    lora: LoraConfig = LoraConfig()
+    upscaler: UpscalerConfig = UpscalerConfig()
+
+    @property
+    def start_folder(self) -> Path | None:
+        """Where the weights to begin from lie; None where training begins from nothing."""
+        if not self.start:
+            return None
+        return BUNDLED if self.start == "bundled" else Path(self.start).expanduser()
 
 
 def load_config(path: Path) -> TrainingConfig:

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .world import SPEC, Avatar, draw_avatar, feature_mask, sample_avatar
+from .world import Avatar, Subject, draw, feature_mask, head_name, heads, sample
 
-# Seeds below are for training; evaluation draws its people from beyond, so the two never meet.
+# Seeds below are for training; evaluation draws its subjects from beyond, so the two never meet.
 HELD_OUT = 1_000_000_000
 
 
@@ -29,25 +29,38 @@ def to_image(tensor: Tensor) -> Image.Image:
     return Image.fromarray(array)
 
 
-def pictures(avatars: Iterable[Avatar], size: int) -> Tensor:
+def subjects_at(start: int, count: int, domain: str | None = None) -> list[Subject]:
+    """The subjects of seeds start .. start + count - 1, of every domain or of one."""
+    return [sample(s, domain) for s in range(start, start + count)]
+
+
+def pictures(subjects: Iterable[Subject], size: int) -> Tensor:
     """float32 [N,3,size,size] in -1..1."""
-    return torch.stack([to_tensor(draw_avatar(a, size)) for a in avatars])
+    return torch.stack([to_tensor(draw(s, size)) for s in subjects])
 
 
-def masks(avatars: Iterable[Avatar], size: int) -> Tensor:
-    """float32 [N,1,size,size] in 0..1: where the face's features are."""
-    return torch.stack([to_tensor(feature_mask(a, size)) for a in avatars])
+def masks(subjects: Iterable[Subject], size: int) -> Tensor:
+    """float32 [N,1,size,size] in 0..1: where a face's features are; nowhere in a picture without a face."""
+    none = torch.zeros(1, size, size)
+    return torch.stack([to_tensor(feature_mask(s, size)) if isinstance(s, Avatar) else none for s in subjects])
 
 
-def labels(avatars: Iterable[Avatar]) -> dict[str, Tensor]:
-    """Attribute -> int64 [N] indices into SPEC, -1 where not visible."""
-    rows = [a.labels() for a in avatars]
-    return {n: torch.tensor([r[n] for r in rows]) for n in SPEC}
+def label_row(subject: Subject) -> dict[str, int]:
+    """Head -> index of its value, -1 where this picture does not show it; every head of the world is named."""
+    row = dict.fromkeys(heads(), -1)
+    row.update({head_name(subject.domain, n): i for n, i in subject.labels().items()})
+    return row
 
 
-def avatars_at(start: int, count: int) -> list[Avatar]:
-    """The people of seeds start .. start + count - 1."""
-    return [sample_avatar(s) for s in range(start, start + count)]
+def labels(subjects: Iterable[Subject]) -> dict[str, Tensor]:
+    """Head -> int64 [N] indices into its values, -1 where not visible."""
+    rows = [label_row(s) for s in subjects]
+    return {n: torch.tensor([r[n] for r in rows]) for n in heads()}
+
+
+def settled_heads(subject: Subject, settles: Iterable[str]) -> frozenset[str]:
+    """A caption's settled attributes as the judge's heads."""
+    return frozenset(head_name(subject.domain, n) for n in settles)
 
 
 def grid(images: list[Image.Image], columns: int, gap: int = 4) -> Image.Image:

@@ -13,38 +13,34 @@ from torch import Tensor
 
 from .autoencoder import picture_loss, sheet
 from .config import TrainingConfig
-from .data import avatars_at, masks, pictures
-from .latents import latent_pool
+from .data import masks, pictures, subjects_at
+from .latents import first_autoencoder, latent_pool
 from .loop import Hooks, Stage, step_generator
 
 
 def train_decoder(config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> AutoencoderKL:
     """Train or go on training the decoder of `folder`/vae on slightly noisy latents; writes `folder`/vae-polished."""
     part, hooks = config.decoder, hooks or Hooks()
-    vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).to(config.device)
+    vae = first_autoencoder(config, folder).to(config.device)
     pool = latent_pool(config, vae, folder, hooks)
     stage = Stage(
         "decoder",
         {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv},
         folder,
-        rate=part.rate,
-        steps=part.steps,
-        decay=part.decay,
-        ema=part.ema,
-        save_every=config.save_every,
-        log_every=config.log_every,
+        part,
+        config,
     )
     stage.resume()
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = step_generator(config.seed, "decoder", step)
         start = (step * part.batch) % (len(pool) - part.batch + 1)
-        people = avatars_at(start, part.batch)
+        subjects = subjects_at(start, part.batch)
         latents = pool[start : start + part.batch].float()
         latents = latents + part.noise * torch.randn(latents.shape, generator=generator)
         images, weights = (
-            pictures(people, config.size),
-            1 + config.autoencoder.feature_weight * masks(people, config.size),
+            pictures(subjects, config.size),
+            1 + config.autoencoder.feature_weight * masks(subjects, config.size),
         )
         with torch.autocast(torch.device(config.device).type, torch.bfloat16):
             made = vae.decoder(vae.post_quant_conv(latents.to(config.device))).float()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -20,11 +20,13 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from .config import DenoiserConfig, TrainingConfig
 from .data import HELD_OUT, grid, to_tensor
 from .export import BETAS, EXAMPLES, assemble, load_pipeline, sample
-from .latents import best_autoencoder, latent_pool
+from .latents import best_autoencoder, first_autoencoder, latent_pool
 from .loop import Hooks, Stage, step_generator
 from .text import load_text_encoder, token_ids
 from .tokens import load_tokenizer
-from .world import Avatar, caption, feature_mask, sample_avatar
+from .warm import warm_start
+from .world import Avatar, Subject, describe, feature_mask
+from .world import sample as sample_subject
 
 
 @dataclass(frozen=True)
@@ -76,22 +78,19 @@ def _zero_outputs(unet: UNet2DConditionModel) -> None:
 def train_denoiser(config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> Path:
     """Train or go on training from `folder`/vae; writes sheets on the way and the whole pipeline to `folder`/avatar."""
     part, hooks = config.denoiser, hooks or Hooks()
-    vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).to(config.device).eval()
+    vae = first_autoencoder(config, folder).to(config.device)
     pool = latent_pool(config, vae, folder, hooks)
     tokenizer = load_tokenizer(folder / "tokenizer")
     torch.manual_seed(config.seed + 1)
     unet = build_unet(part, pool.shape[1], pool.shape[2]).to(config.device)
+    warm_start(unet, config, "avatar/unet")
     nets = Networks(unet, load_text_encoder(config, folder, tokenizer).to(config.device), tokenizer)
     stage = Stage(
         "denoiser",
         {"unet": nets.unet},
         folder,
-        rate=part.rate,
-        steps=part.steps,
-        decay=part.decay,
-        ema=part.ema,
-        save_every=config.save_every,
-        log_every=config.log_every,
+        part,
+        config,
     )
     stage.resume()
     scheduler = DDPMScheduler(**BETAS, prediction_type="v_prediction")
@@ -103,7 +102,7 @@ def train_denoiser(config: TrainingConfig, folder: Path, hooks: Hooks | None = N
         if step % config.grid_every == 0 or step == part.steps:
             with stage.average:
                 assemble(
-                    best_autoencoder(folder),
+                    best_autoencoder(config, folder),
                     nets.unet,
                     nets.text,
                     folder / "tokenizer",
@@ -124,16 +123,17 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     drop = torch.rand(part.batch, generator=generator) < part.caption_drop
     noise = torch.randn((part.batch, *pool.shape[1:]), generator=generator).to(device)
     times = time_steps(part, generator).to(device)
+    subjects = [sample_subject(i) for i in chosen.tolist()]
     captions = [
-        "" if d else caption(sample_avatar(i), step * part.batch + k).text
-        for k, (i, d) in enumerate(zip(chosen.tolist(), drop.tolist(), strict=True))
+        "" if dropped else describe(subject, step * part.batch + k).text
+        for k, (subject, dropped) in enumerate(zip(subjects, drop.tolist(), strict=True))
     ]
     latents = pool[chosen].float().to(device)
     noisy = scheduler.add_noise(latents, noise, times)
     target = scheduler.get_velocity(latents, noise, times)
     with torch.autocast(device.type, torch.bfloat16):
         made = nets.unet(noisy, times, nets.context(captions, device)).sample
-    error = (made.float() - target).square() * feature_weights(part, pool.shape[-1]).to(device)
+    error = (made.float() - target).square() * place_weights(subjects, part, pool.shape[-1]).to(device)
     weights = torch.ones_like(times, dtype=torch.float32)
     if part.min_snr_gamma:
         alphas = scheduler.alphas_cumprod.to(device)[times]
@@ -167,10 +167,16 @@ def feature_weights(part: DenoiserConfig, side: int) -> Tensor:
     return weights / weights.mean()
 
 
+def place_weights(subjects: list[Subject], part: DenoiserConfig, side: int) -> Tensor:
+    """float32 [N,1,side,side], each of mean 1: a face's features count more, without a face all alike."""
+    faces, even = feature_weights(part, side), torch.ones(1, 1, side, side)
+    return torch.cat([faces if isinstance(s, Avatar) else even for s in subjects])
+
+
 def preview(folder: Path, part: DenoiserConfig) -> Image.Image:
     """A sheet: each example prompt and three held-out captions with the same few seeds."""
     pipeline = load_pipeline(folder)
-    held_out = [caption(sample_avatar(HELD_OUT + i), i).text for i in range(3)]
+    held_out = [describe(sample_subject(HELD_OUT + i), i).text for i in range(3)]
     seeds = list(range(1, part.preview_seeds + 1))
     images = []
     for prompt in (*(p for _, p in EXAMPLES), *held_out):

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from .autoencoder import psnr_db
-from .data import HELD_OUT, avatars_at, pictures, to_tensor
+from .data import HELD_OUT, subjects_at, to_tensor
 from .export import load_pipeline, sample
-from .judge import Judge, accuracy, load_judge
+from .judge import accuracy, judge_accuracy, load_judge, mean
 from .loop import Hooks
-from .world import SPEC, caption
+from .world import describe
 
 _BATCH = 8
 
@@ -37,8 +37,8 @@ def evaluate(
     """
     hooks = hooks or Hooks()
     pipeline, judge = load_pipeline(model), load_judge(judge_folder)
-    people = avatars_at(HELD_OUT, samples)
-    captions = [caption(a, HELD_OUT + i) for i, a in enumerate(people)]
+    subjects = subjects_at(HELD_OUT, samples)
+    captions = [describe(s, HELD_OUT + i) for i, s in enumerate(subjects)]
     made = []
     began = time.monotonic()
     for start in range(0, samples, _BATCH):
@@ -53,12 +53,12 @@ def evaluate(
             if keep is not None:
                 keep(image, text, seed)
     batch_seconds = (time.monotonic() - began) / samples
-    by_attribute = accuracy(judge, torch.stack(made), people, [c.settles for c in captions])
-    own = judge_accuracy(judge, min(1000, 8 * samples))
+    by_attribute = accuracy(judge, torch.stack(made), subjects, [c.settles for c in captions])
+    own = judge_accuracy(judge, min(1000, 8 * samples), pipeline.vae.config.sample_size)
     return {
-        "attribute_accuracy": round(sum(by_attribute.values()) / len(by_attribute), 4),
+        "attribute_accuracy": round(mean(by_attribute), 4),
         "by_attribute": {n: round(v, 4) for n, v in by_attribute.items()},
-        "classifier_accuracy": round(sum(own.values()) / len(own), 4),
+        "classifier_accuracy": round(mean(own), 4),
         "classifier_by_attribute": {n: round(v, 4) for n, v in own.items()},
         "psnr_db": round(psnr_db(pipeline.vae, pipeline.vae.config.sample_size, min(64, samples)), 2),
         "seconds_per_image": round(seconds_alone(pipeline, steps, guidance), 3),
@@ -74,13 +74,6 @@ def evaluate(
             "judge": count(judge),
         },
     }
-
-
-def judge_accuracy(judge: Judge, people_count: int) -> dict[str, float]:
-    """The judge's own accuracy on held-out drawings."""
-    people = avatars_at(HELD_OUT + 1_000_000, people_count)
-    scores = accuracy(judge, pictures(people, 128), people)
-    return {n: scores[n] for n in SPEC if n in scores}
 
 
 def seconds_alone(pipeline: Any, steps: int, guidance: float) -> float:

@@ -13,6 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .config import StageConfig, TrainingConfig
+from .curve import save_curve
+
 
 @dataclass(frozen=True)
 class Hooks:
@@ -82,21 +85,16 @@ class Stage:
         name: str,
         modules: dict[str, nn.Module],
         folder: Path,
-        *,
-        rate: float,
-        steps: int,
-        decay: float,
-        ema: float,
-        save_every: int,
-        log_every: int,
+        part: StageConfig,
+        config: TrainingConfig,
     ) -> None:
         self.name, self.modules, self.folder = name, modules, folder
-        self.rate, self.steps, self.decay = rate, steps, decay
-        self.save_every, self.log_every = save_every, log_every
-        self.average = Average(modules.values(), ema)
+        self.rate, self.steps, self.decay = part.rate, part.steps, part.decay
+        self.save_every, self.log_every = config.save_every, config.log_every
+        self.average = Average(modules.values(), part.ema)
         fused = all(p.is_floating_point() for p in self.average.parameters)
         self.optimizer = torch.optim.AdamW(
-            self.average.parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=fused
+            self.average.parameters, lr=part.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=fused
         )
         self.step = 0
         self.checkpoint = folder / f"{name}.pt"
@@ -122,6 +120,9 @@ class Stage:
             "step": self.step,
         }
         save_atomic(state, self.checkpoint)
+        log = self.folder / f"{self.name}.jsonl"
+        if log.exists():
+            save_curve(log, self.folder / f"curve-{self.name}.png")
 
     def run(
         self,

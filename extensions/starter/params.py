@@ -32,13 +32,20 @@ class TrainParams(Params):
             "all": "All",
             "autoencoder": "Autoencoder",
             "judge": "Judge",
-            "denoiser": "Text and denoiser",
+            "denoiser": "Denoiser",
             "decoder": "Decoder polish",
+            "text": "Text encoder",
+            "upscaler": "Upscalers",
         },
         label="Stage",
         advanced=True,
     )
     config: str = text(label="Configuration file", help="A TOML file that replaces the preset", advanced=True)
+    from_bundled: bool = boolean(
+        False,
+        label="Begin with the bundled weights",
+        help="What fits is copied, what is new starts untrained; a checkpoint in the folder comes first",
+    )
     folder: str = folder(
         label="Training folder",
         help="Checkpoints and sheets stay here, and a later run goes on from them; empty: with the job",

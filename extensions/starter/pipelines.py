@@ -12,7 +12,7 @@ from PIL import Image
 
 from webui.api import Artifact, Context, JobFailed
 
-from .config import TrainingConfig, load_config
+from .config import BUNDLED, TrainingConfig, load_config
 from .dataset import describe_avatar, write_image_folder
 from .params import DrawParams, EvaluateParams, TrainParams
 from .world import caption, draw_avatar, sample_avatar
@@ -20,7 +20,6 @@ from .world import caption, draw_avatar, sample_avatar
 if TYPE_CHECKING:
     from .loop import Hooks
 
-BUNDLED = Path(__file__).resolve().parents[2] / "models" / "starter"
 CONFIGS = Path(__file__).resolve().parent / "configs"
 _SINGLES = 1000
 
@@ -125,7 +124,8 @@ def _config(params: TrainParams) -> TrainingConfig:
         config = load_config(path)
     except (OSError, ValueError) as error:
         raise JobFailed(f"starter.train: {path} is no training configuration: {error}") from error
-    return config.model_copy(update={"seed": params.seed})
+    start = "bundled" if params.from_bundled else config.start
+    return config.model_copy(update={"seed": params.seed, "start": start})
 
 
 def _hooks(context: Context) -> Hooks:

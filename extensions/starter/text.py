@@ -14,10 +14,11 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .config import DenoiserConfig, TrainingConfig
-from .data import avatars_at
+from .data import label_row, settled_heads, subjects_at
 from .loop import Hooks, Stage, save_atomic, step_generator
 from .tokens import MAX_LENGTH, load_tokenizer, save_tokenizer
-from .world import SPEC, caption
+from .warm import copy_text_encoder
+from .world import Subject, describe, heads
 
 
 def build_text_encoder(part: DenoiserConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -51,27 +52,27 @@ def train_text_encoder(config: TrainingConfig, folder: Path, hooks: Hooks | None
     save_tokenizer(folder / "tokenizer")
     tokenizer = load_tokenizer(folder / "tokenizer")
     torch.manual_seed(config.seed + 3)
-    text = build_text_encoder(config.denoiser, tokenizer).to(config.device)
+    text = build_text_encoder(config.denoiser, tokenizer)
+    if config.start_folder is not None:
+        copy_text_encoder(text, tokenizer, config.start_folder / "avatar")
+    text.to(config.device)
     # One class more than the attribute has values: the caption does not say.
-    heads = nn.ModuleDict({n: nn.Linear(config.denoiser.text_width, len(v) + 1) for n, v in SPEC.items()})
-    heads.to(config.device)
+    classes = {n: len(v) + 1 for n, v in heads().items()}
+    reader = nn.Linear(config.denoiser.text_width, sum(classes.values())).to(config.device)
     stage = Stage(
         "text",
-        {"text": text, "heads": heads},
+        {"text": text, "reader": reader},
         folder,
-        rate=part.rate,
-        steps=part.steps,
-        decay=0.4,
-        ema=0.99,
-        save_every=config.save_every,
-        log_every=config.log_every,
+        part,
+        config,
     )
     stage.resume()
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = step_generator(config.seed, "text", step)
-        people = avatars_at(step * part.batch, part.batch)
-        said = [caption(p, step * part.batch + i) for i, p in enumerate(people)]
+        start = step * part.batch
+        subjects = subjects_at(start, part.batch)
+        said = [describe(s, start + i) for i, s in enumerate(subjects)]
         ids = token_ids(tokenizer, [s.text for s in said])
         ends = (ids == tokenizer.eos_token_id).int().argmax(dim=1)
         # The end token or any pad after it: the UNet looks at all of them.
@@ -79,23 +80,26 @@ def train_text_encoder(config: TrainingConfig, folder: Path, hooks: Hooks | None
         with torch.autocast(torch.device(config.device).type, torch.bfloat16):
             states = text(ids.to(config.device))[0]
         chosen = states.float()[torch.arange(len(ids)), places.to(states.device)]
+        truth = _truth(subjects, [c.settles for c in said]).to(chosen.device)
         losses, right = [], []
-        for name, values in SPEC.items():
-            truth = torch.tensor(
-                [
-                    values.index(getattr(p, name)) if name in s.settles else len(values)
-                    for p, s in zip(people, said, strict=True)
-                ]
-            ).to(config.device)
-            logits = heads[name](chosen)
-            losses.append(functional.cross_entropy(logits, truth))
-            right.append((logits.argmax(1) == truth).float().mean())
+        for i, logits in enumerate(reader(chosen).split(list(classes.values()), dim=1)):
+            losses.append(functional.cross_entropy(logits, truth[:, i]))
+            right.append((logits.argmax(1) == truth[:, i]).float().mean())
         return torch.stack(losses).sum(), {"accuracy": float(torch.stack(right).mean())}
 
     stage.run(loss_at, hooks or Hooks())
     with stage.average:
         save_atomic(text.state_dict(), folder / "text.weights.pt")
     return text
+
+
+def _truth(subjects: list[Subject], settles: list[frozenset[str]]) -> Tensor:
+    """int64 [N, heads]: the value's index where the caption settles it, else the class after the last value."""
+    rows = []
+    for subject, said in zip(subjects, settles, strict=True):
+        settled, row = settled_heads(subject, said), label_row(subject)
+        rows.append([row[n] if n in settled else len(values) for n, values in heads().items()])
+    return torch.tensor(rows)
 
 
 def load_text_encoder(config: TrainingConfig, folder: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:

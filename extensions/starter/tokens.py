@@ -18,9 +18,12 @@ MAX_LENGTH = 77
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def learn_merges(words: Iterable[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges (Sennrich et al. 2016, algorithm 1) until every word is one symbol; ties go by the alphabet."""
-    split = {w: (*w[:-1], w[-1] + "</w>") for w in sorted(set(words))}
+def learn_merges(words: Iterable[tuple[str, ...]]) -> list[tuple[str, str]]:
+    """Byte-pair merges (Sennrich et al. 2016, algorithm 1) until every word, given as symbols, is one symbol.
+
+    Ties go by the alphabet.
+    """
+    split = {w: w for w in sorted(set(words))}
     merges: list[tuple[str, str]] = []
     while True:
         pairs = Counter(p for symbols in split.values() for p in pairwise(symbols))
@@ -45,14 +48,45 @@ def _merge(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def grammar_words() -> list[str]:
-    """Every run of letters in the captions' grammar, in lower case, sorted."""
+    """Every run of Latin letters in the captions' grammar, in lower case, sorted."""
     return sorted({w for text in vocabulary_texts() for w in re.findall(r"[a-z]+", text.lower())})
+
+
+def grammar_characters() -> list[str]:
+    """Every Chinese character in the captions' grammar, sorted."""
+    return sorted({c for text in vocabulary_texts() for c in re.findall(r"[\u4e00-\u9fff]", text)})
+
+
+def grammar_merges() -> list[tuple[str, str]]:
+    """Merges that make one token of every Latin word, of every Chinese character and of most Chinese words.
+
+    Chinese runs have no spaces: a character stands inside a run or, with `</w>`, at its end. Characters come first, so
+    that no word of two characters takes a byte away from its neighbours.
+    """
+    merges = learn_merges([_symbols(w, end=True) for w in grammar_words()])
+    characters = grammar_characters()
+    merges += learn_merges([_symbols(c, end=end) for c in characters for end in (False, True)])
+    runs = {w for text in vocabulary_texts() for w in re.findall(r"[\u4e00-\u9fff]{2,4}", text)}
+    joined = [(*(_in_bytes(c) for c in w[:-1]), _in_bytes(w[-1]) + e) for w in sorted(runs) for e in ("", "</w>")]
+    return merges + learn_merges(joined)
+
+
+def _symbols(word: str, *, end: bool) -> tuple[str, ...]:
+    """A word as byte-level symbols, the last marked where it ends a run."""
+    symbols = _in_bytes(word)
+    return (*symbols[:-1], symbols[-1] + ("</w>" if end else ""))
+
+
+def _in_bytes(text: str) -> str:
+    """Text as ByteLevel writes it: one printable character a UTF-8 byte."""
+    ((written, _),) = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)
+    return str(written)
 
 
 def save_tokenizer(folder: Path) -> None:
     """Write vocab.json, merges.txt and the configuration; text outside the grammar falls back to bytes."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = learn_merges(grammar_words())
+    merges = grammar_merges()
     symbols = [*alphabet, *(c + "</w>" for c in alphabet), *dict.fromkeys(a + b for a, b in merges), START, END]
     vocabulary = {symbol: i for i, symbol in enumerate(dict.fromkeys(symbols))}
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 
 import torch
@@ -10,46 +11,41 @@ import torch
 from .config import TrainingConfig, load_config
 from .loop import Hooks
 
-STAGES = ("autoencoder", "decoder", "text", "judge", "denoiser")
+# Stage -> the module and function that train it. Stages stand in the order in which they need each other.
+_TRAINERS = {
+    "autoencoder": "autoencoder:train_autoencoder",
+    "decoder": "decoder:train_decoder",
+    "text": "text:train_text_encoder",
+    "judge": "judge:train_judge",
+    "denoiser": "denoiser:train_denoiser",
+    "upscaler": "upscaler:train_upscalers",
+}
+STAGES = tuple(_TRAINERS)
 
 
 def run_stage(name: str, config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> None:
     """Train one stage in `folder`, or go on with it. Raises ValueError for a stage that is not in STAGES."""
+    if name not in _TRAINERS:
+        raise ValueError(f"training stage: expected one of {', '.join(STAGES)}; got {name!r}")
     if config.threads:
         torch.set_num_threads(config.threads)
-    if name == "autoencoder":
-        from .autoencoder import train_autoencoder
-
-        train_autoencoder(config, folder, hooks)
-    elif name == "decoder":
-        from .decoder import train_decoder
-
-        train_decoder(config, folder, hooks)
-    elif name == "text":
-        from .text import train_text_encoder
-
-        train_text_encoder(config, folder, hooks)
-    elif name == "judge":
-        from .judge import train_judge
-
-        train_judge(config, folder, hooks)
-    elif name == "denoiser":
-        from .denoiser import train_denoiser
-
-        train_denoiser(config, folder, hooks)
-    else:
-        raise ValueError(f"training stage: expected one of {', '.join(STAGES)}; got {name!r}")
+    module, function = _TRAINERS[name].split(":")
+    getattr(importlib.import_module(f"{__package__}.{module}"), function)(config, folder, hooks)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the starter model from nothing.")
+    parser = argparse.ArgumentParser(description="Train the starter models.")
     parser.add_argument("--config", type=Path, default=Path(__file__).parent / "configs" / "cpu.toml")
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--stage", choices=STAGES, action="append")
+    parser.add_argument("--stage", choices=(*STAGES, "all"), action="append")
+    parser.add_argument("--start", help="Weights to begin from: bundled, or a folder laid out as models/starter")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     config = load_config(options.config)
-    for name in options.stage or STAGES:
+    if options.start is not None:
+        config = config.model_copy(update={"start": options.start})
+    asked = options.stage or ["all"]
+    for name in STAGES if "all" in asked else asked:
         run_stage(name, config, options.folder)
 
 

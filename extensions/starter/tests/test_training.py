@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from extensions.starter.autoencoder import build_autoencoder, encode, reconstruct, whiten  # noqa: E402
 from extensions.starter.config import load_config  # noqa: E402
-from extensions.starter.data import avatars_at, pictures  # noqa: E402
+from extensions.starter.data import pictures, subjects_at  # noqa: E402
 from extensions.starter.judge import accuracy, load_judge  # noqa: E402
 from extensions.starter.loop import Hooks, rate_at  # noqa: E402
 from extensions.starter.tokens import MAX_LENGTH, grammar_words, load_tokenizer, save_tokenizer  # noqa: E402
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 TINY = load_config(CONFIGS / "tiny.toml")
+# Stages that train several networks, each with a checkpoint of its own.
+RUNS = {"upscaler": ("upscaler-x2", "upscaler-x4")}
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +74,11 @@ def test_configurations_are_valid() -> None:
 def test_whitening_keeps_reconstructions() -> None:
     torch.manual_seed(0)
     model = build_autoencoder(TINY.autoencoder, 64).eval()
-    images = pictures(avatars_at(0, 2), 64)
+    images = pictures(subjects_at(0, 2), 64)
     before = reconstruct(model, images)
     whiten(model, TINY)
     assert (reconstruct(model, images) - before).abs().mean() < 0.01  # bfloat16 rounds
-    flat = encode(model, pictures(avatars_at(500, 32), 64)).permute(1, 0, 2, 3).flatten(1)
+    flat = encode(model, pictures(subjects_at(500, 32), 64)).permute(1, 0, 2, 3).flatten(1)
     assert flat.mean(1).abs().max() < 0.35
     assert (torch.cov(flat) - torch.eye(4)).abs().max() < 0.5
 
@@ -100,19 +102,21 @@ def test_a_stopped_stage_goes_on_bit_by_bit_the_same(stage: str, trained: Path, 
     with pytest.raises(InterruptedError):
         run_stage(stage, TINY, tmp_path, Hooks(check=check))
     run_stage(stage, TINY, tmp_path)
-    once = torch.load(trained / f"{stage}.pt", weights_only=True)
-    twice = torch.load(tmp_path / f"{stage}.pt", weights_only=True)
-    assert twice["step"] == once["step"] == 4
-    for name, weights in once["modules"].items():
-        for key, value in weights.items():
-            assert torch.equal(value, twice["modules"][name][key]), (name, key)
-    assert all(torch.equal(a, b) for a, b in zip(once["average"], twice["average"], strict=True))
+    for run in RUNS.get(stage, (stage,)):
+        once = torch.load(trained / f"{run}.pt", weights_only=True)
+        twice = torch.load(tmp_path / f"{run}.pt", weights_only=True)
+        assert twice["step"] == once["step"] == 4
+        for name, weights in once["modules"].items():
+            for key, value in weights.items():
+                assert torch.equal(value, twice["modules"][name][key]), (name, key)
+        assert all(torch.equal(a, b) for a, b in zip(once["average"], twice["average"], strict=True))
 
 
 def test_stages_leave_logs_and_sheets(trained: Path) -> None:
-    for stage in STAGES:
-        rows = [json.loads(line) for line in (trained / f"{stage}.jsonl").read_text().splitlines()]
+    for run in (r for stage in STAGES for r in RUNS.get(stage, (stage,))):
+        rows = [json.loads(line) for line in (trained / f"{run}.jsonl").read_text().splitlines()]
         assert [r["step"] for r in rows] == [2, 4]
+        assert (trained / f"curve-{run}.png").exists()
     assert (trained / "autoencoder-000004.png").exists()
     assert (trained / "denoiser-000004.png").exists()
     assert not list(trained.glob("*.tmp*"))
@@ -120,15 +124,15 @@ def test_stages_leave_logs_and_sheets(trained: Path) -> None:
 
 def test_judge_counts_only_what_shows(trained: Path) -> None:
     judge = load_judge(trained / "judge")
-    people = avatars_at(0, 16)
-    scores = accuracy(judge, pictures(people, 32), people, [frozenset({"hat"})] * 16)
-    assert set(scores) == {"hat"}
-    assert 0 <= scores["hat"] <= 1
+    subjects = subjects_at(0, 16)
+    scores = accuracy(judge, pictures(subjects, 32), subjects, [frozenset({"mood"})] * 16)
+    assert set(scores) == {"avatar.mood"}
+    assert 0 <= scores["avatar.mood"] <= 1
 
 
 def test_judge_refuses_other_attributes(trained: Path, tmp_path: Path) -> None:
     about = json.loads((trained / "judge" / "config.json").read_text())
-    about["attributes"]["hat"] = ["none"]
+    about["attributes"]["avatar.hat"] = ["crown"]
     (tmp_path / "config.json").write_text(json.dumps(about))
     with pytest.raises(ValueError, match="train it again"):
         load_judge(tmp_path)
