@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from webui.catalog.catalog import Catalog
 from webui.core.errors import WorkerDied
 from webui.core.jobs import (
+    BudgetCommand,
     CancelCommand,
     DeviceStatus,
     ErrorInfo,
@@ -34,10 +35,13 @@ from webui.core.jobs import (
     JobPreview,
     JobProgress,
     JobStarted,
+    PinCommand,
     Progress,
     RunCommand,
     ShutdownCommand,
+    UnloadCommand,
 )
+from webui.core.memory import MemorySnapshot
 from webui.core.parameters import freeze
 from webui.core.recipes import Recipe
 from webui.core.settings import Settings
@@ -94,8 +98,9 @@ class PaintingExecutor:
     fails.
     """
 
-    def __init__(self, files: LibraryFiles) -> None:
+    def __init__(self, files: LibraryFiles, memory: MemorySnapshot | None = None) -> None:
         self._files = files
+        self.memory = memory
         self._events: queue.Queue[JobEvent | None] = queue.Queue()
         self._cancelled: dict[str, threading.Event] = {}
 
@@ -111,6 +116,21 @@ class PaintingExecutor:
                 self._cancelled[job_id].set()
             case ShutdownCommand():
                 self.kill()
+            case _:
+                self._keep(command)
+
+    def _keep(self, command: Command) -> None:
+        """What a worker's cache does with a command on memory, on a snapshot."""
+        assert self.memory is not None
+        entries = self.memory.entries
+        match command:
+            case PinCommand(entry_id=entry_id, pinned=pinned):
+                entries = tuple(e.model_copy(update={"pinned": pinned}) if e.id == entry_id else e for e in entries)
+            case UnloadCommand(entry_id=entry_id):
+                entries = tuple(e for e in entries if (e.id != entry_id if entry_id else e.pinned or e.holders))
+            case BudgetCommand(budget_bytes=budget):
+                self.memory = self.memory.model_copy(update={"budget_bytes": budget or None})
+        self.memory = self.memory.model_copy(update={"entries": entries})
 
     def _run(self, job: Job) -> None:
         self._events.put(JobStarted(job_id=job.id))
@@ -156,11 +176,14 @@ class PaintingExecutor:
         self.kill()
 
     def status(self) -> ExecutorStatus:
-        return ExecutorStatus("easel", "ready", 4242, DeviceStatus(name="Canvas", kind="cpu"))
+        device = DeviceStatus(name="Canvas", kind="cpu", attention="native")
+        return ExecutorStatus("easel", "ready", 4242, device, self.memory)
 
 
-def make_services(folder: Path, **settings: Any) -> Services:
-    """Every real part on ``folder``, with the extension ``easel`` and a worker that is a thread."""
+def make_services(folder: Path, memory: MemorySnapshot | None = None, **settings: Any) -> Services:
+    """Every real part on ``folder``, with the extension ``easel`` and a worker that is a thread and says ``memory`` of
+    its models.
+    """
     extension = folder / "extensions" / "easel"
     extension.mkdir(parents=True, exist_ok=True)
     (extension / "extension.toml").write_text('id = "easel"\nversion = "1.0"\napi = "1.0"\n')
@@ -181,7 +204,7 @@ def make_services(folder: Path, **settings: Any) -> Services:
         ),
         find_done=files.find_job,
         observers=[lambda job, record: library.add(record)],
-        executors=[PaintingExecutor(files)],
+        executors=[PaintingExecutor(files, memory)],
     )
     return Services(settings=said, host=host, jobs=jobs, library=library, catalog=Catalog(said), uploads=uploads)
 

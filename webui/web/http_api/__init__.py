@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
 
-from . import artifacts, errors, jobs, openapi, pipelines, system, uploads
+from . import artifacts, errors, jobs, memory, openapi, pipelines, system, uploads
 from .errors import problem
 from .streams import OpenStreams
 from .system import Progress
@@ -27,6 +27,7 @@ def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progr
         artifacts.router(services),
         uploads.router(services),
         system.router(services, start),
+        memory.router(services),
     )
     for part in parts:
         app.include_router(part, prefix=PREFIX)

@@ -157,8 +157,12 @@ def queue_counts(services: Services) -> dict[str, int]:
 
 
 def workers(services: Services) -> list[dict[str, Any]]:
-    """The workers as JSON."""
+    """The workers as JSON, but for their models: ``GET /memory`` tells of those."""
     return [
-        {key: value.model_dump(mode="json") if hasattr(value, "model_dump") else value for key, value in worker.items()}
+        {
+            key: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+            for key, value in worker.items()
+            if key != "memory"
+        }
         for worker in services.jobs.workers()
     ]
