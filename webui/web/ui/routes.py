@@ -27,6 +27,7 @@ SCRIPTS = (
     "viewer.js",
     "gallery.js",
     "queue.js",
+    "memory.js",
     "header.js",
 )
 """In the order of loading; each uses those before it."""

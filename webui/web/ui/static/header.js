@@ -6,7 +6,7 @@ Lifelike.header = (() => {
   function mount(element) {
     const root = element.querySelector("div") || element;
     const device = h("span", { class: "ll-stat", data: { stat: "device" } }, t("starting ..."));
-    const memory = h("span", { class: "ll-stat", data: { stat: "memory" }, hidden: true });
+    const memory = h("button", { type: "button", class: "ll-stat", data: { stat: "memory" }, hidden: true, onclick: () => Lifelike.memory.open() });
     const queue = h("button", { type: "button", class: "ll-stat", data: { stat: "queue" }, onclick: () => go("tab-queue"), title: t("Queue") });
     const extensions = h("button", { type: "button", class: "ll-stat", data: { stat: "extensions" }, onclick: () => go("tab-extensions"), title: t("Extensions") });
     const theme = iconButton(Lifelike.isDark() ? "sun" : "moon", t("Dark or light"), () => {
