@@ -53,8 +53,10 @@ def grammar_words() -> list[str]:
 
 
 def grammar_characters() -> list[str]:
-    """Every Chinese character in the captions' grammar, sorted."""
-    return sorted({c for text in vocabulary_texts() for c in re.findall(r"[\u4e00-\u9fff]", text)})
+    """Every Chinese character and full-width mark in the captions' grammar, sorted."""
+    return sorted(
+        {c for text in vocabulary_texts() for c in re.findall(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]", text)}
+    )
 
 
 def grammar_merges() -> list[tuple[str, str]]:

@@ -4,12 +4,16 @@ Light: Pillow, NumPy and the standard library only.
 """
 
 from .attributes import AVATAR_SPEC, SPEC, Avatar, sample_avatar, sample_rich_avatar, visible
-from .captions import Caption, caption, vocabulary_texts
+from .captions import caption
+from .captions_zh import caption_zh
 from .draw import draw_avatar, feature_mask, line_drawing
-from .subject import SHARED, SPECS, Subject, describe, draw, head_name, heads, sample
+from .subject import LANGUAGES, SHARED, SPECS, Subject, describe, draw, head_name, heads, sample
+from .vocabulary import vocabulary_texts
+from .wording import Caption
 
 __all__ = [
     "AVATAR_SPEC",
+    "LANGUAGES",
     "SHARED",
     "SPEC",
     "SPECS",
@@ -17,6 +21,7 @@ __all__ = [
     "Caption",
     "Subject",
     "caption",
+    "caption_zh",
     "describe",
     "draw",
     "draw_avatar",

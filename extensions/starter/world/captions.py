@@ -1,12 +1,11 @@
-"""Second station of the drawing world: Avatar -> a natural caption, with the attributes that the caption settles."""
+"""Second station of the drawing world: Avatar -> a natural English caption, with the attributes that it settles."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from .attributes import ADDED, AVATAR_SPEC, Avatar, visible
+from .attributes import AVATAR_SPEC, Avatar, visible
+from .wording import Caption, Words, choose
 
 _NOUNS = ("person", "person", "person", "character", "avatar", "face", "portrait", "human")
 _MOODS: dict[str, tuple[str, ...]] = {
@@ -69,108 +68,60 @@ _ACCESSORIES: dict[str, tuple[str, ...]] = {
 _GARMENTS: dict[str, tuple[str, ...]] = {
     "striped sweater": ("striped sweater", "striped jumper"),
     "overalls": ("overalls", "dungarees"),
-    "suit": ("suit", "suit and tie"),
+    "suit": ("suit", "suit with a tie"),
 }
 _LIGHTS = {"warm": ("warm light", "at sunset", "golden light"), "night": ("at night", "night sky", "moonlight")}
 _STYLES: dict[str, tuple[str, ...]] = {
     "sketch": ("pencil sketch", "line drawing", "sketch"),
     "watercolour": ("watercolour", "watercolor painting", "watercolour painting"),
     "pixel": ("pixel art",),
-    "halftone": ("halftone print", "comic print with halftone dots"),
+    "halftone": ("halftone print", "halftone comic print"),
 }
 _CLOTHES = ("shirt", "shirt", "sweater", "t-shirt", "top", "clothes")
 _PLACES = ("{c} background", "{c} background", "on a {c} background", "in front of a {c} wall", "the background is {c}")
 
-# How often a caption names what the drawing shows. Things worn are nearly always named: a prompt without a hat means
-# none.
-_NAMED = {
-    "skin": 0.55,
-    "hair_style": 0.93,
-    "hair_colour": 0.94,
-    "mood": 0.88,
-    "eyes": 0.5,
-    "clothes": 0.65,
-    "background": 0.8,
-}
 _WORN = {"eyewear": _EYEWEAR, "hat": _HATS, "beard": _BEARDS}
-_WORN_NAMED, _ABSENCE_NAMED, _FULL = 0.98, 0.08, 0.25
-
-
-@dataclass(frozen=True)
-class Caption:
-    """A caption and the attributes it settles: those it names, and worn things that are absent and unnamed."""
-
-    text: str
-    settles: frozenset[str]
-
-
-class _Words:
-    """Random wording from one generator."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-
-    def chance(self, p: float) -> bool:
-        return self.rng.random() < p
-
-    def one(self, options: tuple[str, ...]) -> str:
-        return options[int(self.rng.random() * len(options))]
-
-    def colour(self, value: str) -> str:
-        return self.one(_COLOURS.get(value, (value,)))
-
-    def shuffled(self, items: list[str]) -> list[str]:
-        order = sorted((self.rng.random(), i) for i in range(len(items)))
-        return [items[i] for _, i in order]
+_ADDED = {"age": _AGES, "accessory": _ACCESSORIES, "lighting": _LIGHTS, "style": _STYLES}
+_LOOKS = ("looking", "feeling")
 
 
 def caption(avatar: Avatar, seed: int, full: bool = False) -> Caption:
-    """The caption of this avatar under this wording seed; `full` names every visible attribute."""
-    words = _Words(random.Random(f"caption:{seed}"))
-    full = words.chance(_FULL) or full
-    shown = visible(avatar)
-    named = {n for n in _NAMED if shown[n] and (words.chance(_NAMED[n]) or full)}
-    if "hair_style" not in named:
-        named.discard("hair_colour")
-    settles = set(named)
-    parts: dict[str, str] = {}
-    for name, options in _WORN.items():
-        value = getattr(avatar, name)
-        absent = value == "none"
-        say = words.chance(_ABSENCE_NAMED if absent else _WORN_NAMED) or (full and not absent)
-        if say:
-            parts[name] = words.one(options[value])
-        if say or absent:
-            settles.add(name)
+    """The English caption of this avatar under this wording seed; `full` names every visible attribute."""
+    words = Words(f"caption:{seed}")
+    choice = choose(words, avatar, full, _WORN)
+    named, parts = choice.named, dict(choice.worn)
     if "mood" in named:
         parts["mood"] = words.one(_MOODS[avatar.mood])
     if "hair_style" in named:
         parts["hair"] = _hair(words, avatar, "hair_colour" in named)
         if avatar.hair_style == "bald" and "hair_colour" in named:
             # A bald person's hair colour shows in the beard alone, so the caption says it there.
-            parts["beard"] = f"a {words.colour(avatar.hair_colour)} {avatar.beard}"
+            parts["beard"] = f"a {_colour(words, avatar.hair_colour)} {avatar.beard}"
     if "eyes" in named:
         parts["eyes"] = f"{avatar.eyes} eyes"
     if "skin" in named:
         parts["skin"] = f"{words.one(_SKINS[avatar.skin])} skin"
     # What is new has words of its own generator: captions of plain avatars stay as the bundled model read them.
-    extra = _Words(random.Random(f"rich caption:{seed}"))
+    extra = Words(f"rich caption:{seed}")
     if "clothes" in named or avatar.garment != "shirt":
         cloth = words.one(_CLOTHES) if "clothes" in named else ""
         if avatar.garment != "shirt":
             cloth = extra.one(_GARMENTS[avatar.garment])
         parts["clothes"] = _dressed(cloth, avatar.clothes if "clothes" in named else "")
     if "background" in named:
-        place = words.one(_PLACES).format(c=words.colour(avatar.background))
+        place = words.one(_PLACES).format(c=_colour(words, avatar.background))
         parts["background"] = place.replace("a orange", "an orange")
-    for name, options in (("age", _AGES), ("accessory", _ACCESSORIES), ("lighting", _LIGHTS), ("style", _STYLES)):
+    shown = visible(avatar)
+    for name, options in _ADDED.items():
         value = getattr(avatar, name)
         if shown[name] and value in options:
             parts[name] = extra.one(options[value])
-    # Every departure from the plain avatar is named, so that a caption without one settles that there is none.
-    settles |= {name for name in ADDED if shown[name]}
     text = _tags(words, parts) if words.chance(0.22) else _sentence(words, parts)
-    return Caption(text, frozenset(settles))
+    return Caption(text, choice.settles)
+
+
+def _colour(words: Words, value: str) -> str:
+    return words.one(_COLOURS.get(value, (value,)))
 
 
 def _dressed(cloth: str, colour: str) -> str:
@@ -184,19 +135,18 @@ def _article(text: str) -> str:
     return "an" if text[0] in "aeiou" else "a"
 
 
-def _hair(words: _Words, avatar: Avatar, with_colour: bool) -> str:
+def _hair(words: Words, avatar: Avatar, with_colour: bool) -> str:
     if avatar.hair_style == "bald":
         return words.one(_HAIR["bald"])
     if with_colour:
-        return words.one(_HAIR[avatar.hair_style]).format(c=words.colour(avatar.hair_colour))
+        return words.one(_HAIR[avatar.hair_style]).format(c=_colour(words, avatar.hair_colour))
     return words.one(_HAIR_PLAIN[avatar.hair_style])
 
 
-def _tags(words: _Words, parts: dict[str, str]) -> str:
+def _tags(words: Words, parts: dict[str, str]) -> str:
     parts = dict(parts)
     age = parts.pop("age", "")
-    items = [p[2:] if p.startswith("a ") and words.chance(0.7) else p for p in parts.values()]
-    items = words.shuffled(items)
+    items = words.shuffled([p.removeprefix("a ").removeprefix("an ") for p in parts.values()])
     if words.chance(0.5):
         items.insert(0, age or words.one(_NOUNS))
     elif age:
@@ -204,7 +154,7 @@ def _tags(words: _Words, parts: dict[str, str]) -> str:
     return ", ".join(items) or words.one(_NOUNS)
 
 
-def _sentence(words: _Words, parts: dict[str, str]) -> str:
+def _sentence(words: Words, parts: dict[str, str]) -> str:
     noun = words.one(_NOUNS)
     noun = parts.get("age", noun)
     mood = parts.get("mood", "")
@@ -227,26 +177,28 @@ def _sentence(words: _Words, parts: dict[str, str]) -> str:
         comma = "," if has and words.chance(0.6) else ""
         text += f"{comma} {words.one(('wearing', 'wearing', 'in'))} {_listing(words, words.shuffled(wears))}"
     if mood and not adjective.startswith(mood):
-        text += f", {words.one(('looking', 'feeling'))} {mood}"
+        # "smiling" is what a face does, "sad" is how it looks.
+        text += f", {mood}" if mood.endswith("ing") else f", {words.one(_LOOKS)} {mood}"
     if "background" in parts:
         place = parts["background"]
         text += f"{'' if place.startswith(('on', 'in')) and words.chance(0.5) else ','} {place}"
     if "lighting" in parts:
         text += f", {parts['lighting']}"
     if "style" in parts:
-        text = f"{_article(parts['style'])} {parts['style']} of {text}"
+        style = parts["style"]
+        text = f"{style if style.endswith('art') else f'{_article(style)} {style}'} of {text}"
     return text
 
 
-def _listing(words: _Words, items: list[str]) -> str:
+def _listing(words: Words, items: list[str]) -> str:
     if len(items) == 1:
         return items[0]
     joint = " and " if words.chance(0.8) else ", "
     return ", ".join(items[:-1]) + joint + items[-1]
 
 
-def vocabulary_texts() -> Iterator[str]:
-    """Texts that together hold every word of the grammar, for the tokenizer."""
+def vocabulary() -> Iterator[str]:
+    """Texts that together hold every word of the English captions."""
     groups: tuple[dict[str, tuple[str, ...]], ...] = (
         _MOODS,
         _HAIR,

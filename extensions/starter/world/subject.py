@@ -7,12 +7,14 @@ from typing import Protocol, Self
 from PIL import Image
 
 from .attributes import AVATAR_SPEC, Avatar, sample_rich_avatar
-from .captions import Caption
 from .captions import caption as caption_avatar
+from .captions_zh import caption_zh as caption_avatar_zh
 from .draw import draw_avatar
+from .wording import Caption
 
 # Domain -> attribute -> values, in the order in which labels count.
 SPECS: dict[str, dict[str, tuple[str, ...]]] = {"avatar": AVATAR_SPEC}
+LANGUAGES = ("en", "zh")
 # Attributes that every domain has: the judge keeps one head for all of them.
 SHARED = ("lighting", "style")
 
@@ -53,9 +55,14 @@ def draw(subject: Subject, size: int = 128) -> Image.Image:
     return draw_avatar(_avatar(subject), size)
 
 
-def describe(subject: Subject, seed: int, full: bool = False) -> Caption:
-    """The caption of this subject under this wording seed; `full` names every visible attribute."""
-    return caption_avatar(_avatar(subject), seed, full)
+def describe(subject: Subject, seed: int, full: bool = False, language: str = "en") -> Caption:
+    """The caption of this subject under this wording seed; `full` names every visible attribute.
+
+    Raises ValueError for a language that is none of LANGUAGES.
+    """
+    if language not in LANGUAGES:
+        raise ValueError(f"caption language: expected one of {', '.join(LANGUAGES)}; got {language!r}")
+    return (caption_avatar if language == "en" else caption_avatar_zh)(_avatar(subject), seed, full)
 
 
 def _avatar(subject: Subject) -> Avatar:
