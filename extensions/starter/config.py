@@ -125,13 +125,14 @@ class ControlConfig(StageConfig):
     """The ControlNet that reads line drawings; its blocks have no attention, which keeps it small."""
 
     conditioning_channels: tuple[int, ...] = (8, 16, 32, 64)
-    rate: float = 1e-3
+    pool: int = Field(4000, description="Pictures encoded once; the denoiser's pool serves where it is larger")
+    caption_drop: float = 0.1
 
 
 class LoraConfig(StageConfig):
     """One LoRA on the denoiser's UNet for each drawing style."""
 
-    rank: int = Field(8, ge=1)
+    rank: int = Field(4, ge=1)
     pool: int = Field(1500, description="Pictures of one style, encoded once")
     steps: int = Field(300, ge=1)
     styles: tuple[str, ...] = Field((), description="Empty: every style but flat")

@@ -44,12 +44,17 @@ class Networks:
         return states
 
 
-def build_unet(part: DenoiserConfig, latent_channels: int, latent_size: int) -> UNet2DConditionModel:
-    """An untrained UNet in Stable Diffusion's layout: text reaches every level but the widest."""
+def build_unet(
+    part: DenoiserConfig, latent_channels: int, latent_size: int, in_channels: int = 0
+) -> UNet2DConditionModel:
+    """An untrained UNet in Stable Diffusion's layout: text reaches every level but the widest.
+
+    `in_channels`: where the input has more channels than a latent.
+    """
     n = len(part.channels)
     unet = UNet2DConditionModel(
         sample_size=latent_size,
-        in_channels=latent_channels,
+        in_channels=in_channels or latent_channels,
         out_channels=latent_channels,
         down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * (n - 1)),
         up_block_types=(*("CrossAttnUpBlock2D",) * (n - 1), "UpBlock2D"),
@@ -122,7 +127,7 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     chosen = torch.randint(0, len(pool), (part.batch,), generator=generator)
     drop = torch.rand(part.batch, generator=generator) < part.caption_drop
     noise = torch.randn((part.batch, *pool.shape[1:]), generator=generator).to(device)
-    times = time_steps(part, generator).to(device)
+    times = time_steps(part, part.batch, generator).to(device)
     subjects = [sample_subject(i) for i in chosen.tolist()]
     captions = [
         "" if dropped else describe(subject, step * part.batch + k).text
@@ -142,14 +147,14 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     return (weights * error.mean(dim=(1, 2, 3))).mean() / weights.mean()
 
 
-def time_steps(part: DenoiserConfig, generator: torch.Generator) -> Tensor:
-    """int64 [batch]: stratified over 0..999, so that the loss varies less; a share of them from `high_noise_from` on.
+def time_steps(part: DenoiserConfig, count: int, generator: torch.Generator) -> Tensor:
+    """int64 [count]: stratified over 0..999, so that the loss varies less; a share of them from `high_noise_from` on.
 
     Whether someone wears glasses can be seen in the noisy picture itself below step 700, and how they feel below some
     450: only above that is the caption needed, and learned.
     """
-    late = round(part.batch * part.high_noise)
-    shares = [(0, 1000, part.batch - late), (part.high_noise_from, 1000, late)]
+    late = round(count * part.high_noise)
+    shares = [(0, 1000, count - late), (part.high_noise_from, 1000, late)]
     drawn = [
         low + (torch.arange(n) + torch.rand(n, generator=generator)) / max(n, 1) * (high - low)
         for low, high, n in shares

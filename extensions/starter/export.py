@@ -6,9 +6,16 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from PIL import Image
 from torch import nn
 from transformers import CLIPTextModel
@@ -40,7 +47,7 @@ def assemble(
     building = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
     shutil.rmtree(building, ignore_errors=True)
     for name, module in (("vae", vae), ("unet", unet), ("text_encoder", text)):
-        _save_half(module, building / name)
+        save_half(module, building / name)
     shutil.copytree(tokenizer, building / "tokenizer")
     scheduler = EulerDiscreteScheduler(
         **BETAS, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1
@@ -71,7 +78,8 @@ def assemble(
     os.replace(building, folder)
 
 
-def _save_half(module: nn.Module, folder: Path) -> None:
+def save_half(module: nn.Module, folder: Path) -> None:
+    """Write one network in half precision, as save_pretrained lays it out."""
     if isinstance(module, CLIPTextModel):
         twin: nn.Module = CLIPTextModel(module.config)
     else:
@@ -95,10 +103,13 @@ def sample(
     pipeline: StableDiffusionPipeline, prompts: list[str], seeds: list[int], *, steps: int = 20, guidance: float = 4.0
 ) -> list[Image.Image]:
     """One picture for each prompt with its own seed."""
+    return sampling(pipeline, seeds, prompt=prompts, num_inference_steps=steps, guidance_scale=guidance)
+
+
+def sampling(pipeline: DiffusionPipeline, seeds: list[int], **arguments: Any) -> list[Image.Image]:
+    """The pictures of one call of any pipeline, each with the randomness of its own seed."""
     generators = [torch.Generator("cpu").manual_seed(s) for s in seeds]
     # bf16 where the processor has it costs no visible quality and halves the time of a batch.
     with torch.inference_mode(), torch.autocast(pipeline.device.type, torch.bfloat16):
-        images: list[Image.Image] = pipeline(
-            prompts, num_inference_steps=steps, guidance_scale=guidance, generator=generators
-        ).images
+        images: list[Image.Image] = pipeline(**arguments, generator=generators).images
     return images

@@ -18,12 +18,17 @@ from .loop import Hooks, save_atomic
 _CHUNK = 32
 
 
-def latent_pool(config: TrainingConfig, vae: AutoencoderKL, folder: Path, hooks: Hooks | None = None) -> Tensor:
-    """float16 [pool,C,h,w]: item i is the latent of the subject of seed i, encoded once and kept in `folder`."""
+def latent_pool(
+    config: TrainingConfig, vae: AutoencoderKL, folder: Path, hooks: Hooks | None = None, count: int = 0
+) -> Tensor:
+    """float16 [pool,C,h,w]: item i is the latent of the subject of seed i, encoded once and kept in `folder`.
+
+    `count`: how many, where the denoiser's number is not wanted.
+    """
     return kept_pool(
         folder / "latents.pt",
         vae,
-        config.denoiser.pool,
+        count or config.denoiser.pool,
         lambda start, count: pictures(subjects_at(start, count), config.size),
         hooks,
     )

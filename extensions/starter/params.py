@@ -36,6 +36,8 @@ class TrainParams(Params):
             "decoder": "Decoder polish",
             "text": "Text encoder",
             "upscaler": "Upscalers",
+            "lora": "LoRA of each drawing style",
+            "controlnet": "ControlNet of line drawings",
         },
         label="Stage",
         advanced=True,

@@ -19,6 +19,8 @@ _TRAINERS = {
     "judge": "judge:train_judge",
     "denoiser": "denoiser:train_denoiser",
     "upscaler": "upscaler:train_upscalers",
+    "lora": "lora:train_loras",
+    "controlnet": "controlnet:train_controlnet",
 }
 STAGES = tuple(_TRAINERS)
 

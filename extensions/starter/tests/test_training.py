@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 TINY = load_config(CONFIGS / "tiny.toml")
 # Stages that train several networks, each with a checkpoint of its own.
-RUNS = {"upscaler": ("upscaler-x2", "upscaler-x4")}
+RUNS = {"upscaler": ("upscaler-x2", "upscaler-x4"), "lora": ("lora-sketch",)}
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,8 @@ def test_a_stopped_stage_goes_on_bit_by_bit_the_same(stage: str, trained: Path, 
     needs = {
         "decoder": ("vae", "latents.pt"),
         "denoiser": ("vae", "vae-polished", "latents.pt", "tokenizer", "text.weights.pt"),
+        "lora": ("avatar", "latents-sketch.pt"),
+        "controlnet": ("avatar", "latents.pt"),
     }
     for needed in needs.get(stage, ()):
         (tmp_path / needed).symlink_to(trained / needed)
