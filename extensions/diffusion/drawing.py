@@ -14,7 +14,7 @@ from PIL import Image
 
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
-from . import decoding, previews
+from . import attention, decoding, previews, speed
 from .calling import make_call, refuse_other_tasks, too_long
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
@@ -50,12 +50,14 @@ class Drawing:
         self._plain = decoding.is_plain(self._plan)
         # Kernels of a CPU round differently for different batch sizes: pictures are then drawn one at a time.
         self.alone = context.device.type == "cpu" or context.deterministic
-        self._dtype = working_dtype(context)
+        self._dtype = speed.chosen_dtype(params, working_dtype(context))
         self._wide: set[str] = set()
         """Stages that are computed in float32 because half precision failed."""
         if self._dtype == torch.float16 and self._plain and _wants_wide_vae(self._plan):
             self._wide.add("decode")
         self.sampler = params.sampler
+        self._speed = speed.Speed.of(params)
+        self._attention = self._usable_attention()
 
     def draw(self, indices: Sequence[int]) -> list[Image.Image]:
         """The pictures of these indices, made together; picture i has seed + i. Raises Cancelled, JobFailed,
@@ -65,17 +67,40 @@ class Drawing:
             try:
                 return self._draw(indices)
             except NotFinite as error:
-                stage = error.stage
+                stage, said = error.stage, "gave invalid values"
+            except attention.BackendFailed as error:
+                stage, said = "denoise", f"failed: {error}"
             # Here the traceback no longer holds the failed attempt's tensors.
-            if stage in self._wide or self._dtype == torch.float32:
-                raise JobFailed(
-                    "The model gave no valid picture (NaN or a blank one).",
-                    hint="Try another sampler, fewer extremes of guidance, or another model.",
-                )
-            self._wide.add(stage)
-            name = str(self._dtype).removeprefix("torch.")
-            words = {"denoise": "The denoiser", "decode": "The VAE"}[stage]
-            self._context.warn(f"{words} gave invalid values in {name} and is computed in float32.")
+            if self._attention != attention.NATIVE and stage == "denoise":
+                self._context.warn(f"Attention by {self._attention} {said}; torch's own is used instead.")
+                self._attention = attention.NATIVE
+            else:
+                self._widen(stage)
+
+    def _widen(self, stage: str) -> None:
+        """Have ``stage`` computed in float32 from now on. Raises JobFailed where it is already."""
+        if stage in self._wide or self._dtype == torch.float32:
+            raise JobFailed(
+                "The model gave no valid picture (NaN or a blank one).",
+                hint="Try another sampler, fewer extremes of guidance, or another model.",
+            )
+        self._wide.add(stage)
+        name = str(self._dtype).removeprefix("torch.")
+        words = {"denoise": "The denoiser", "decode": "The VAE"}[stage]
+        self._context.warn(f"{words} gave invalid values in {name} and is computed in float32.")
+
+    def _usable_attention(self) -> str:
+        """The backend that was asked for by the job, else by the settings; torch's own where it cannot run here."""
+        asked = self._params.attention
+        if asked == "auto":
+            asked = str(self._context.settings.get("attention", "auto"))
+        if asked == "auto":
+            return attention.NATIVE
+        reason = attention.trouble(asked, self._context.device, self._dtype)
+        if reason:
+            self._context.warn(f"Attention by {asked} cannot be used: {reason}. Torch's own is used instead.")
+            return attention.NATIVE
+        return asked
 
     def _dtype_of(self, component: str) -> torch.dtype:
         if "denoise" in self._wide or (component == "vae" and "decode" in self._wide):
@@ -85,7 +110,7 @@ class Drawing:
     def _draw(self, indices: Sequence[int]) -> list[Image.Image]:
         params = self._params
         work = Work("denoise", self._family, params.width or 0, params.height or 0, len(indices))
-        with self._context.models.lease(requests(self._plan, self._dtype_of), work=work) as components:
+        with self._context.models.lease(requests(self._plan, self._dtype_of, self._speed), work=work) as components:
             scheduler = None
             if "scheduler" in components:
                 scheduler = make_scheduler(components["scheduler"], params.sampler, params.schedule)
@@ -95,7 +120,11 @@ class Drawing:
             generators = [self._context.generator(params.seed + index) for index in indices]
             call = make_call(pipe, self._plan, params, width, height, generators)
             self._tell(call, pipe)
-            images = self._run(pipe, call, indices, width, height)
+            denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
+            for module in denoisers:
+                speed.forget_steps(module)
+            with attention.using(self._attention, denoisers):
+                images = self._run(pipe, call, indices, width, height)
         self._check_size(images, width, height)
         return images
 

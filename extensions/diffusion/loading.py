@@ -17,6 +17,7 @@ import torch
 
 from webui.api import Component, ComponentKey, LifelikeError, ModelError, ResolvedModel
 
+from . import speed
 from .libraries import find_class
 from .single_file import CONFIGS, load_part, part_of
 
@@ -33,6 +34,8 @@ _LIGHT = (
     "ProcessorFast",
     "FeatureExtractor",
 )
+
+_AS_IT_COMES = speed.Speed()
 
 DtypeOf = Callable[[str], torch.dtype]
 """The precision of a component, by its name."""
@@ -124,11 +127,11 @@ def _plan_from_index(folder: Path, checkpoint: Path | None, model: ResolvedModel
     return Plan(cls, model.ref, sources, options, found, checkpoint, variant)
 
 
-def requests(plan: Plan, dtype_of: DtypeOf) -> dict[str, Component]:
+def requests(plan: Plan, dtype_of: DtypeOf, options: speed.Speed = _AS_IT_COMES) -> dict[str, Component]:
     """What to lease. Components with the same key are shared by every pipeline. Raises ModelError where files are
     missing.
     """
-    return {name: _request(plan, name, dtype_of(name)) for name in plan.sources}
+    return {name: _request(plan, name, dtype_of(name), options.facts(name)) for name in plan.sources}
 
 
 def assemble(plan: Plan, components: Mapping[str, Any], scheduler: Any) -> Any:
@@ -143,7 +146,7 @@ def assemble(plan: Plan, components: Mapping[str, Any], scheduler: Any) -> Any:
     return pipe
 
 
-def _request(plan: Plan, name: str, dtype: torch.dtype) -> Component:
+def _request(plan: Plan, name: str, dtype: torch.dtype, facts: Mapping[str, bool]) -> Component:
     folder, library, class_name = plan.sources[name]
     light = class_name.endswith(_LIGHT)
     dtype_name = "" if light else str(dtype).removeprefix("torch.")
@@ -151,7 +154,12 @@ def _request(plan: Plan, name: str, dtype: torch.dtype) -> Component:
     place = plan.checkpoint if plan.checkpoint is not None and in_checkpoint else folder
     if plan.checkpoint is not None and not place.exists():  # a tokenizer: made from the bundled vocabulary
         place = part_of(name)
-    shaped = {"class": f"{library}.{class_name}", "config": plan.configs.get(name, {}), "variant": plan.variant}
+    shaped = {
+        "class": f"{library}.{class_name}",
+        "config": plan.configs.get(name, {}),
+        "variant": plan.variant,
+        **facts,
+    }
     try:
         digest = hashlib.sha256(json.dumps(shaped, sort_keys=True).encode()).hexdigest()[:16]
         key = ComponentKey.of(place, name, dtype_name, config=digest)
@@ -169,7 +177,7 @@ def _request(plan: Plan, name: str, dtype: torch.dtype) -> Component:
         def load() -> Any:
             return _load_from_folder(folder, library, class_name, dtype, light=light)
 
-    return Component(key, lambda: _explained(load, plan, name))
+    return Component(key, lambda: _explained(lambda: speed.apply(load(), facts, dtype), plan, name))
 
 
 def _load_from_folder(folder: Path, library: str, class_name: str, dtype: torch.dtype, *, light: bool) -> Any:

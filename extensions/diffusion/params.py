@@ -31,6 +31,21 @@ SAMPLERS = (
 SCHEDULES = ("Automatic", "Karras", "Exponential", "Beta", "SGM Uniform", "Simple", "Normal", "DDIM")
 """How the noise levels are spread over the steps."""
 
+ATTENTION = {
+    "auto": "Automatic",
+    "native": "torch",
+    "sliced": "Sliced",
+    "_native_flash": "torch flash",
+    "_native_efficient": "torch efficient",
+    "_native_cudnn": "torch cuDNN",
+    "xformers": "xFormers",
+    "sage": "SageAttention",
+    "_flash_3": "FlashAttention 3",
+}
+"""Attention backends under diffusers' names; sliced is the last resort of little memory."""
+
+PRECISIONS = ("Automatic", "float32", "bfloat16", "float16")
+
 EXAMPLES = (
     {
         "title": "Red hair and glasses",
@@ -91,6 +106,41 @@ class Txt2Img(declare.Params):
     batch_count: int = declare.integer(
         1, minimum=1, maximum=100, label="Batch count", group="Batch", help="How many such batches"
     )
+    attention: str = declare.choice(
+        "auto",
+        ATTENTION,
+        label="Attention",
+        group="Speed",
+        advanced=True,
+        help="Automatic: the one of the settings, else torch's own; another is tried first",
+    )
+    precision: str = declare.choice(
+        "Automatic",
+        PRECISIONS,
+        label="Precision",
+        group="Speed",
+        advanced=True,
+        help="Automatic: the device's. A picture differs a little between precisions",
+    )
+    vae_tiling: bool = declare.boolean(
+        False, label="VAE in tiles", group="Speed", advanced=True, help="Less memory for large pictures; seams may show"
+    )
+    compile: bool = declare.boolean(
+        False, label="Compile", group="Speed", advanced=True, help="Slow the first time, then faster; needs a compiler"
+    )
+    channels_last: bool = declare.boolean(
+        False, label="Channels last", group="Speed", advanced=True, help="A memory layout that some devices prefer"
+    )
+    storage_8bit: bool = declare.boolean(
+        False, label="Weights in 8 bits", group="Speed", advanced=True, help="Half the memory; the picture changes"
+    )
+    step_cache: bool = declare.boolean(
+        False,
+        label="Reuse steps",
+        group="Speed",
+        advanced=True,
+        help="Skips blocks that changed little since the last step; the picture changes",
+    )
 
 
 class DiffusionSettings(declare.Params):
@@ -98,4 +148,7 @@ class DiffusionSettings(declare.Params):
 
     default_text_to_image: str = declare.model(
         kind="text_to_image", label="Default model", help="Used where a request names none; empty: the starter"
+    )
+    attention: str = declare.choice(
+        "auto", ATTENTION, label="Attention", help="What Automatic means; Automatic itself means torch's own"
     )
