@@ -7,6 +7,7 @@ from .attributes import AVATAR_SPEC, SPEC, Avatar, sample_avatar, sample_rich_av
 from .captions import caption
 from .captions_zh import caption_zh
 from .draw import draw_avatar, feature_mask, line_drawing
+from .edits import Edit, edit
 from .subject import LANGUAGES, SHARED, SPECS, Subject, describe, draw, head_name, heads, sample
 from .vocabulary import vocabulary_texts
 from .wording import Caption
@@ -19,12 +20,14 @@ __all__ = [
     "SPECS",
     "Avatar",
     "Caption",
+    "Edit",
     "Subject",
     "caption",
     "caption_zh",
     "describe",
     "draw",
     "draw_avatar",
+    "edit",
     "feature_mask",
     "head_name",
     "heads",

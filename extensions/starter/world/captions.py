@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .attributes import AVATAR_SPEC, Avatar, visible
-from .wording import Caption, Words, choose
+from .wording import Caption, Options, Words, choose
 
 _NOUNS = ("person", "person", "person", "character", "avatar", "face", "portrait", "human")
-_MOODS: dict[str, tuple[str, ...]] = {
+_MOODS: Options = {
     "neutral": ("calm", "serious", "neutral"),
     "smiling": ("smiling", "smiling", "happy", "cheerful"),
     "laughing": ("laughing", "laughing", "joyful"),
@@ -18,7 +18,7 @@ _MOODS: dict[str, tuple[str, ...]] = {
     "winking": ("winking",),
     "sleepy": ("sleepy", "tired"),
 }
-_HAIR: dict[str, tuple[str, ...]] = {
+_HAIR: Options = {
     "short": ("short {c} hair", "{c} short hair", "short hair that is {c}"),
     "long": ("long {c} hair", "{c} long hair", "long hair that is {c}"),
     "curly": ("curly {c} hair", "{c} curly hair", "{c} curls"),
@@ -26,7 +26,7 @@ _HAIR: dict[str, tuple[str, ...]] = {
     "pigtails": ("{c} pigtails", "{c} hair in pigtails", "pigtails and {c} hair"),
     "bald": ("no hair", "a bald head"),
 }
-_HAIR_PLAIN: dict[str, tuple[str, ...]] = {
+_HAIR_PLAIN: Options = {
     "short": ("short hair",),
     "long": ("long hair",),
     "curly": ("curly hair", "curls"),
@@ -34,44 +34,47 @@ _HAIR_PLAIN: dict[str, tuple[str, ...]] = {
     "pigtails": ("pigtails",),
     "bald": ("no hair", "a bald head"),
 }
-_COLOURS: dict[str, tuple[str, ...]] = {"blond": ("blond", "blonde"), "grey": ("grey", "gray")}
-_EYEWEAR: dict[str, tuple[str, ...]] = {
+_COLOURS: Options = {"blond": ("blond", "blonde"), "grey": ("grey", "gray")}
+_EYEWEAR: Options = {
     "none": ("no glasses",),
     "glasses": ("glasses", "glasses", "round glasses", "eyeglasses"),
     "sunglasses": ("sunglasses", "sunglasses", "dark sunglasses", "shades"),
 }
-_HATS: dict[str, tuple[str, ...]] = {
+_HATS: Options = {
     "none": ("no hat",),
     "cap": ("a cap", "a red cap", "a baseball cap"),
     "beanie": ("a beanie", "a teal beanie", "a wool hat"),
     "top hat": ("a top hat", "a black top hat"),
     "crown": ("a crown", "a golden crown", "a gold crown"),
 }
-_BEARDS: dict[str, tuple[str, ...]] = {
+_BEARDS: Options = {
     "none": ("no beard",),
     "mustache": ("a mustache", "a mustache", "a moustache"),
     "beard": ("a beard", "a beard", "a full beard"),
 }
-_SKINS: dict[str, tuple[str, ...]] = {
+_SKINS: Options = {
     "light": ("light", "fair", "pale"),
     "tan": ("tan", "tanned"),
     "brown": ("brown",),
     "dark": ("dark",),
 }
-_AGES = {"child": ("child", "kid", "young child"), "elder": ("elderly person", "old person", "elder")}
-_ACCESSORIES: dict[str, tuple[str, ...]] = {
+_AGES: Options = {"child": ("child", "kid", "young child"), "elder": ("elderly person", "old person", "elder")}
+_ACCESSORIES: Options = {
     "earrings": ("earrings", "gold earrings"),
     "scarf": ("a scarf", "a red scarf"),
     "bow tie": ("a bow tie", "a red bow tie"),
     "headphones": ("headphones",),
 }
-_GARMENTS: dict[str, tuple[str, ...]] = {
+_GARMENTS: Options = {
     "striped sweater": ("striped sweater", "striped jumper"),
     "overalls": ("overalls", "dungarees"),
     "suit": ("suit", "suit with a tie"),
 }
-_LIGHTS = {"warm": ("warm light", "at sunset", "golden light"), "night": ("at night", "night sky", "moonlight")}
-_STYLES: dict[str, tuple[str, ...]] = {
+_LIGHTS: Options = {
+    "warm": ("warm light", "at sunset", "golden light"),
+    "night": ("at night", "night sky", "moonlight"),
+}
+_STYLES: Options = {
     "sketch": ("pencil sketch", "line drawing", "sketch"),
     "watercolour": ("watercolour", "watercolor painting", "watercolour painting"),
     "pixel": ("pixel art",),
@@ -199,7 +202,7 @@ def _listing(words: Words, items: list[str]) -> str:
 
 def vocabulary() -> Iterator[str]:
     """Texts that together hold every word of the English captions."""
-    groups: tuple[dict[str, tuple[str, ...]], ...] = (
+    groups: tuple[Options, ...] = (
         _MOODS,
         _HAIR,
         _HAIR_PLAIN,
