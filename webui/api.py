@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
@@ -52,10 +52,12 @@ from .core.specs import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-API_VERSION = "1.0"
+API_VERSION = "1.1"
 """Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
 major.
 """
+
+_T = TypeVar("_T")
 
 hookspec = pluggy.HookspecMarker("webui")
 hookimpl = pluggy.HookimplMarker("webui")
@@ -72,6 +74,20 @@ class Models(Protocol):
         ``exclusive`` for whoever changes adapters, processors or hooks. What is in memory is not loaded again. Raises
         what a
         component's ``load`` raises, and ModelError when they cannot fit.
+        """
+
+    def fits(self, components: Iterable[Component], *, work: Work | None = None) -> bool:
+        """Whether all of ``components`` and the memory of ``work`` fit on the device at once. Where they do not, lease
+        stage by stage: text encoders, then the denoiser, then the VAE. (1.1)
+        """
+
+    def attempt(
+        self, attempt: Callable[[], _T], knobs: Mapping[str, Callable[[], None]], *, work: Work | None = None
+    ) -> _T:
+        """``attempt()``; where it runs out of memory, again after each of ``knobs``, in the order of docs/memory.md.
+
+        ``attempt`` goes on from what it kept itself: last latents and generator state. Call it inside a lease. Raises
+        ModelError when no knob is left. (1.1)
         """
 
     def resolve(self, ref: str, kind: str = "") -> ResolvedModel:

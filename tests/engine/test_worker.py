@@ -16,7 +16,16 @@ from typing import IO, Any
 
 import pytest
 
-from webui.core.jobs import EVENT, CancelCommand, Job, RunCommand, ShutdownCommand
+from webui.core.jobs import (
+    EVENT,
+    BudgetCommand,
+    CancelCommand,
+    Job,
+    PinCommand,
+    RunCommand,
+    ShutdownCommand,
+    UnloadCommand,
+)
 from webui.core.settings import ROOT, Settings
 
 ENDS = ("done", "failed", "cancelled")
@@ -62,7 +71,7 @@ class Process:
         events = []
         while True:
             event = self.hear()
-            if event.type != "status":
+            if event.type not in ("status", "memory"):
                 events.append(event)
                 if found(event):
                     return events
@@ -160,6 +169,25 @@ def test_state_of_the_device_follows_when_it_changed(worker: Process) -> None:
     while (event := worker.hear()).type != "status" or not event.device.models_bytes:
         assert event.type != "failed"
     assert event.device.models_bytes == 6 * 4
+
+
+def test_it_tells_of_its_memory_and_obeys(worker: Process) -> None:
+    def told(found: Callable[[Any], bool]) -> Any:
+        while (event := worker.hear()).type != "memory" or not found(event.memory):
+            assert event.type != "failed"
+        return event.memory
+
+    worker.run("lease")
+    entry = told(lambda memory: any(not one.holders and one.device_bytes for one in memory.entries)).entries[0]
+    assert (entry.state, entry.device_bytes, entry.pinned) == ("device", 6 * 4, False)
+    worker.say(PinCommand(entry_id=entry.id).model_dump_json())
+    told(lambda memory: memory.entries[0].pinned)
+    worker.say(BudgetCommand(budget_bytes=1).model_dump_json())
+    assert told(lambda memory: memory.budget_bytes == 1).entries, "what is pinned stays"
+    worker.say(UnloadCommand(entry_id=entry.id).model_dump_json())
+    assert told(lambda memory: not memory.entries).device_models_bytes == 0
+    worker.say(BudgetCommand(budget_bytes=0).model_dump_json())
+    told(lambda memory: memory.budget_bytes is None)
 
 
 def test_the_end_of_its_input_ends_it_at_once_and_leaves_whole_files(worker: Process, lab: Any) -> None:

@@ -1,82 +1,66 @@
 """Between pipelines and model files: the one owner of weights. Pipelines lease components and give them back.
 
-The rules that callers see (leases, single flight, all or none) are meant to stay when the inside learns to move weights
-between device and main memory; today an entry is on the device or it is not there at all.
+The ledger knows what is where and plans; the mover does it; the estimates say what the computation itself will take.
+This module is where threads meet: it waits, loads once for all who ask, and carries out plans.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import gc
-import itertools
+import hashlib
 import logging
+import sys
 import threading
 import time
 import weakref
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import torch
 
 from webui.core.errors import Cancelled, ModelError
+from webui.core.memory import MemorySnapshot
 from webui.core.settings import Settings
 from webui.core.specs import Component, ComponentKey, Work
 
 from .device import Device
-from .memory import construction, held_bytes, modules
+from .ladder import OutOfRungs, climb
+from .leases import LeaseTable
+from .ledger import Action, Ledger, NoRoom, Request, State
+from .memory import construction, machine_memory, modules
+from .mover import Mover, Weights, unread
+from .telemetry import CacheStats, cache_stats, snapshot
+from .tiers import DeviceMemory, memory_of
+from .work import WorkEstimates, estimates_path
 
-EntryState = Literal["absent", "loading", "ready", "failed"]
+_HEADROOM_BYTES = (700 if sys.platform == "win32" else 400) * 2**20
+"""Left to the driver, to fragments and to other programs."""
 
-_Given = weakref.ref[torch.nn.Module]
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class EntryStats:
-    """One component in the cache."""
+@dataclass(eq=False)
+class _Flight:
+    """One load, and all who wait for it."""
 
-    component: str
-    path: str
-    dtype: str
-    state: EntryState
-    size_bytes: int
-    leases: int
-    hits: int
-    load_s: float
-
-
-@dataclass(frozen=True)
-class CacheStats:
-    """The cache as telemetry shows it."""
-
-    budget_bytes: int
-    held_bytes: int
-    leased_bytes: int
-    loads: int
-    evictions: int
-    entries: tuple[EntryStats, ...]
+    done: bool = False
+    error: Exception | None = None
 
 
 @dataclass(eq=False)
 class _Entry:
-    """One set of weights. Every field is guarded by the cache's condition."""
+    """What the ledger's record of the same key does not hold. Guarded by the cache's condition."""
 
     key: ComponentKey
-    state: EntryState = "absent"
-    value: Any = None
-    error: Exception | None = None
-    size_bytes: int = 0
-    load_s: float = 0.0
-    hits: int = 0
-    last_used: int = 0
-    holders: Counter[int] = field(default_factory=Counter)
-    """Thread -> leases."""
-    exclusive: Counter[int] = field(default_factory=Counter)
-    """The thread that holds it alone -> exclusive leases."""
+    weights: Weights | None = None
+    flight: _Flight | None = None
+    doomed: bool = False
+    """To be given up when nobody leases it."""
 
 
 @dataclass(eq=False)
@@ -85,32 +69,55 @@ class Lease:
 
     owner: int
     exclusive: bool
-    entries: tuple[_Entry, ...]
+    keys: tuple[ComponentKey, ...]
+    work: Work | None = None
+    work_bytes: int = 0
+    measuring: bool = False
+    """Whether the device's peak will be this lease's."""
     values: dict[str, Any] = field(default_factory=dict)
     released: bool = False
 
 
 class ModelCache:
-    """Components by key: loaded once, kept, and the least recently used given up when the budget is exceeded.
+    """Components by key: loaded once, kept in main memory and on the device as long as there is room.
 
-    The budget bounds what is kept. What is leased is never given up, so leases alone may exceed it, as long as the
-    device has the memory; what they leave over the budget goes when they end.
+    ``budget_bytes``: where the device has memory of its own, the most that weights and work take together; a request
+    beyond it is refused. Where it computes in main memory, the most that is kept: leases alone may exceed it.
     """
 
-    def __init__(self, device: Device, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        device: Device,
+        budget_bytes: int | None,
+        *,
+        memory: DeviceMemory | None = None,
+        ram_budget_bytes: int = 0,
+        headroom_bytes: int = _HEADROOM_BYTES,
+        estimates: WorkEstimates | None = None,
+    ) -> None:
+        """``ram_budget_bytes``: masters in main memory, where the device has its own; 0: none is kept for long."""
         self._device = device
-        self._budget_bytes = budget_bytes
+        self._memory = memory or memory_of(device)
+        self._headroom_bytes = headroom_bytes
+        self._estimates = estimates or WorkEstimates()
+        self._mover = Mover(self._memory, device.torch_device)
         self._changed = threading.Condition()
-        # Guards every table below and the entries' fields. Never held while a component is loaded or moved.
+        # Guards every table below and the entries' fields. Never held while a component is loaded or moved to the
+        # device; taken inside _placing, never the other way.
+        self._ledger: Ledger[ComponentKey] = Ledger(
+            unified=self._memory.unified, keep_bytes=budget_bytes or None, ram_budget_bytes=ram_budget_bytes
+        )
+        if self._memory.unified:
+            self._ledger.keep_bytes = budget_bytes
+        self._leases: LeaseTable[ComponentKey] = LeaseTable()
         self._entries: dict[ComponentKey, _Entry] = {}
         self._known_sizes: dict[ComponentKey, int] = {}
-        self._waiting: dict[int, frozenset[int]] = {}
         self._loaders: set[int] = set()
-        self._clock = itertools.count(1)
         self._loads = 0
-        self._evictions = 0
+        self._moves = 0
+        self._ooms = 0
         self._placing = threading.Lock()
-        # One move to the device at a time; taken without the condition.
+        # One plan with its moves to the device at a time; taken without the condition.
 
     @contextmanager
     def lease(
@@ -119,9 +126,8 @@ class ModelCache:
         """The named components on the device for the time of the block, in eval mode and without gradients: all or
         none.
 
-        ``work`` is what the caller will compute; this cache keeps no memory free for it. Raises what a component's
-        ``load`` raises, and ModelError when they cannot fit, when waiting would never end, or when a ``load`` itself
-        leases.
+        ``work`` is what the caller will compute: memory for it is kept free. Raises what a component's ``load``
+        raises, and ModelError when they cannot fit, when waiting would never end, or when a ``load`` itself leases.
         """
         held = self.acquire(components, work=work, exclusive=exclusive)
         try:
@@ -134,151 +140,203 @@ class ModelCache:
     ) -> Lease:
         """``lease`` for callers whose time is not a block; each must be given to ``release``."""
         by_key = {component.key: component for component in components.values()}
-        keys = sorted(by_key, key=dataclasses.astuple)
-        held = self._reserve(keys, exclusive)
-        try:
-            for entry in held.entries:
-                self._ensure(entry, by_key[entry.key])
-            values = {entry.key: entry.value for entry in held.entries}
-            held.values.update({name: values[component.key] for name, component in components.items()})
-        except BaseException:
+        keys = tuple(sorted(by_key, key=dataclasses.astuple))
+        work_bytes = self._estimates.estimate(work, self._device.dtype.itemsize)
+        self._refuse_hopeless(keys, work_bytes)
+        while True:
+            held = self._reserve(keys, work, exclusive)
+            try:
+                for key in keys:
+                    self._ensure(by_key[key])
+                blockers = self._settle(held, work_bytes)
+                if not blockers:
+                    break
+            except BaseException:
+                self.release(held)
+                raise
+            # Others' leases stand in the way. Given back while it waits, this one stands in nobody's.
             self.release(held)
-            raise
-        self._trim()
+            with self._changed:
+                self._wait_for(blockers, held.owner)
+        with self._changed:
+            values = {key: weights.value for key in keys if (weights := self._entries[key].weights) is not None}
+            held.values.update({name: values[component.key] for name, component in components.items()})
+        self._run_planned(self._ledger.surplus)
         return held
 
     def release(self, held: Lease) -> None:
         """Give a lease back; a second time does nothing."""
         if held.released:
             return
-        # An exclusive holder may have added adapters or cast weights: the size is measured again.
-        measured = {entry: held_bytes(entry.value) for entry in held.entries} if held.exclusive else {}
+        if held.measuring and held.work is not None:
+            peak = self._memory.peak() - self._ledger.device_bytes
+            self._estimates.learn(held.work, self._device.dtype.itemsize, peak)
         with self._changed:
             held.released = True
             held.values.clear()
-            for entry in held.entries:
-                _drop(entry.holders, held.owner)
-                if held.exclusive:
-                    _drop(entry.exclusive, held.owner)
-                entry.size_bytes = measured.get(entry, entry.size_bytes)
-                entry.last_used = next(self._clock)
-                if entry.state != "ready" and not entry.holders and self._entries.get(entry.key) is entry:
-                    del self._entries[entry.key]
+            if held.exclusive:
+                self._measure_again(held.keys)
+            self._leases.give_back(held.keys, held.owner, exclusive=held.exclusive)
+            self._ledger.release(held.keys, held.work_bytes)
+            for key in held.keys:
+                if key not in self._ledger.records:
+                    self._entries.pop(key, None)
             self._changed.notify_all()
-        self._trim()
+        self._run_planned(self._doomed)
+        self._run_planned(self._ledger.surplus)
+
+    def fits(self, components: Iterable[Component], *, work: Work | None = None) -> bool:
+        """Whether a lease of all ``components`` at once would be granted if nobody else held one. Sizes that are not
+        known yet are taken from the files.
+        """
+        needed = self._estimates.estimate(work, self._device.dtype.itemsize)
+        with self._changed:
+            for key in {component.key for component in components}:
+                needed += self._size_of(key, key.size_bytes)
+            pinned = sum(one.device_bytes for one in self._ledger.records.values() if one.pinned)
+            return needed + pinned <= self._limit_bytes()
+
+    def attempt(self, attempt: Callable[[], T], knobs: Mapping[str, Callable[[], None]], work: Work | None) -> T:
+        """``attempt()``; where it runs out of the device's memory, again after each measure of ``ladder.RUNGS`` that
+        ``knobs`` offers. Raises ModelError when none is left.
+        """
+
+        def raised(_name: str) -> None:
+            with self._changed:
+                self._ooms += 1
+            if work is not None:
+                self._estimates.raise_(work, self._device.dtype.itemsize)
+
+        engine = {"collect": self._give_back, "evict_idle": self._evict_idle}
+        try:
+            return climb(attempt, knobs, engine=engine, is_oom=self._memory.is_oom, raised=raised)
+        except OutOfRungs as end:
+            taken = ", ".join(end.taken)
+        needed = self._estimates.estimate(work, self._device.dtype.itemsize)
+        raise self._no_memory("The computation", needed, f" Tried in vain: {taken}.")
+
+    # What a user or the queue says
 
     def clear(self) -> None:
-        """Give up every component that is not leased."""
-        self._collect(self._evict_until(lambda: False, weightless=True))
+        """Give up every component that is neither leased nor pinned."""
+        self._run_planned(self._ledger.idle)
+
+    def pin(self, entry_id: str, pinned: bool = True) -> bool:
+        """Keep a component in memory, or no longer. False: there is none of that id."""
+        with self._changed:
+            found = self._find(entry_id)
+            for key in found:
+                self._ledger.record(key).pinned = pinned
+            self._changed.notify_all()
+        self._run_planned(self._ledger.surplus)
+        return bool(found)
+
+    def unload(self, entry_id: str) -> bool:
+        """Give up a component, pinned or not, as soon as nobody leases it. False: there is none of that id."""
+        with self._changed:
+            found = self._find(entry_id)
+            for key in found:
+                self._ledger.record(key).pinned = False
+                self._entries[key].doomed = True
+        self._run_planned(self._doomed)
+        return bool(found)
+
+    def set_budget(self, budget_bytes: int | None) -> None:
+        """Another budget from now on; leases are left alone, and what they hold over it goes when they end."""
+        with self._changed:
+            self._ledger.keep_bytes = budget_bytes
+            self._changed.notify_all()
+        self._run_planned(self._ledger.surplus)
+
+    def want(self, keys: Collection[ComponentKey]) -> None:
+        """What jobs that wait will need: it is evicted last."""
+        with self._changed:
+            self._ledger.wanted = frozenset(keys)
 
     def stats(self) -> CacheStats:
-        """A snapshot."""
+        """The numbers of the books."""
         with self._changed:
-            rows = tuple(
-                EntryStats(
-                    component=entry.key.component,
-                    path=entry.key.path,
-                    dtype=entry.key.dtype,
-                    state=entry.state,
-                    size_bytes=entry.size_bytes,
-                    leases=sum(entry.holders.values()),
-                    hits=entry.hits,
-                    load_s=entry.load_s,
-                )
-                for entry in self._entries.values()
-            )
-            return CacheStats(
-                budget_bytes=self._budget_bytes,
-                held_bytes=self._held(),
-                leased_bytes=sum(row.size_bytes for row in rows if row.leases),
+            return cache_stats(self._ledger, self._loads)
+
+    def snapshot(self) -> MemorySnapshot:
+        """As it is shown to users; free memory is asked of the device now."""
+        with self._changed:
+            return snapshot(
+                self._device,
+                self._memory,
+                self._ledger,
+                entry_id,
                 loads=self._loads,
-                evictions=self._evictions,
-                entries=rows,
+                moves=self._moves,
+                ooms=self._ooms,
             )
 
     # Leases
 
-    def _reserve(self, keys: list[ComponentKey], exclusive: bool) -> Lease:
+    def _reserve(self, keys: tuple[ComponentKey, ...], work: Work | None, exclusive: bool) -> Lease:
         """Take every key at once, waiting until no other thread's lease forbids it."""
         me = threading.get_ident()
         with self._changed:
             if me in self._loaders:
                 raise ModelError("a component's load asked for a lease.", hint="Lease all components together instead.")
-            while blockers := self._blockers(keys, me, exclusive):
-                if self._leads_to(blockers, me):
-                    raise ModelError(
-                        "a lease would wait for ever: each of two threads holds what the other asks for.",
-                        hint="Lease all components together, exclusively from the start.",
-                    )
-                self._waiting[me] = blockers
-                try:
-                    self._changed.wait()
-                finally:
-                    del self._waiting[me]
-            entries = tuple(self._entries.setdefault(key, _Entry(key)) for key in keys)
-            for entry in entries:
-                entry.holders[me] += 1
-                if exclusive:
-                    entry.exclusive[me] += 1
-                entry.last_used = next(self._clock)
-            return Lease(me, exclusive, entries)
+            while blockers := self._leases.blockers(keys, me, exclusive=exclusive):
+                self._wait_for(blockers, me)
+            for key in keys:
+                self._entries.setdefault(key, _Entry(key))
+            self._leases.take(keys, me, exclusive=exclusive)
+            self._ledger.lease(keys)
+            return Lease(me, exclusive, keys, work)
 
-    def _blockers(self, keys: list[ComponentKey], me: int, exclusive: bool) -> frozenset[int]:
-        """Threads whose leases stand against one on ``keys``. A thread never blocks itself."""
-        found: set[int] = set()
-        for key in keys:
-            entry = self._entries.get(key)
-            if entry is not None:
-                found |= set(entry.holders if exclusive else entry.exclusive)
-        return frozenset(found - {me})
-
-    def _leads_to(self, blockers: frozenset[int], me: int) -> bool:
-        """Whether any of ``blockers`` waits, directly or through others, for ``me``."""
-        seen: set[int] = set()
-        ahead = list(blockers)
-        while ahead:
-            thread = ahead.pop()
-            if thread == me:
-                return True
-            if thread not in seen:
-                seen.add(thread)
-                ahead += self._waiting.get(thread, ())
-        return False
+    def _wait_for(self, blockers: frozenset[int], me: int) -> None:
+        """Until something changes. The condition is held. Raises ModelError where that would never be."""
+        if self._leases.endless(blockers, me):
+            raise ModelError(
+                "a lease would wait for ever: each of two threads holds what the other asks for.",
+                hint="Lease all components together, exclusively from the start.",
+            )
+        self._leases.wait(me, blockers)
+        try:
+            self._changed.wait()
+        finally:
+            self._leases.done_waiting(me)
 
     # Loading
 
-    def _ensure(self, entry: _Entry, component: Component) -> None:
-        """Make a reserved entry ready and on the device; of several threads one loads and the others wait for it."""
+    def _ensure(self, component: Component) -> None:
+        """Have a reserved component in memory; of several threads one loads and the others wait for it."""
+        key = component.key
         with self._changed:
-            while entry.state == "loading":
-                self._changed.wait()
-            if entry.state == "failed" and entry.error is not None:
-                raise entry.error
-            if entry.state == "ready":
-                entry.hits += 1
-            else:
-                entry.state = "loading"
-        if entry.state == "ready":
-            self._place(entry.value, component.key)
-            return
+            entry = self._entries[key]
+            while (state := self._ledger.record(key).state) is State.LOADING and entry.flight is not None:
+                flight = entry.flight
+                while not flight.done:
+                    self._changed.wait()
+                if flight.error is not None:
+                    raise flight.error
+            missing = state in (State.ABSENT, State.FAILED)
+            if not missing:
+                self._ledger.touch(key, hit=True)
+                return
+            flight = entry.flight = _Flight()
+            self._ledger.loading(key)
         try:
             self._load(entry, component)
         except BaseException as error:
             with self._changed:
                 # Who was cancelled says nothing of the file: the next in line loads it himself.
-                failed = isinstance(error, Exception) and not isinstance(error, Cancelled)
-                entry.state, entry.value = ("failed" if failed else "absent"), None
-                if failed:
-                    entry.error = error  # type: ignore[assignment]
-                    if self._entries.get(entry.key) is entry:
-                        del self._entries[entry.key]  # it reaches those who wait, and is not kept for those who come
-                self._changed.notify_all()
+                if isinstance(error, Exception) and not isinstance(error, Cancelled):
+                    flight.error = error
+                self._ledger.failed(key)
             raise
+        finally:
+            with self._changed:
+                flight.done = True
+                self._changed.notify_all()
 
     def _load(self, entry: _Entry, component: Component) -> None:
-        me = threading.get_ident()
+        me, key = threading.get_ident(), component.key
         with construction():
-            self._make_room(component.key)
+            self._make_room(key)
             started = time.perf_counter()
             with self._changed:
                 self._loaders.add(me)
@@ -287,122 +345,233 @@ class ModelCache:
             finally:
                 with self._changed:
                     self._loaders.discard(me)
+        if unread(value):
+            raise ModelError(
+                f"{key.component} of {key.path} was loaded without all of its weights.",
+                hint="The files are incomplete: fetch the model again.",
+            )
         for module in modules(value):
-            if any(tensor.is_meta for tensor in itertools.chain(module.parameters(), module.buffers())):
-                raise ModelError(
-                    f"{component.key.component} of {component.key.path} was loaded without all of its weights.",
-                    hint="The files are incomplete: fetch the model again.",
-                )
             module.eval()
             module.requires_grad_(False)
-        self._place(value, component.key)
-        size = held_bytes(value)
+        weights = Weights(value)
+        size, load_s = weights.size_bytes, time.perf_counter() - started
         with self._changed:
-            entry.value, entry.size_bytes, entry.state = value, size, "ready"
-            entry.load_s = time.perf_counter() - started
-            self._known_sizes[component.key] = size
+            entry.weights = weights
+            self._known_sizes[key] = size
+            self._ledger.loaded(key, size, load_s)
+            self._ledger.touch(key, hit=False)
             self._loads += 1
-            self._changed.notify_all()
-        log.debug("loaded %s of %s: %d bytes in %.2f s", entry.key.component, entry.key.path, size, entry.load_s)
-
-    def _place(self, value: Any, key: ComponentKey) -> None:
-        """Move a component to the device. Out of memory: give up all that is not leased and try once more. Raises
-        ModelError.
-        """
-        with self._placing:
-            trouble = self._move(value)
-            if not trouble:
-                return
-            self.clear()
-            self._device.empty_cache()
-            trouble = self._move(value)
-        if trouble:
-            stats = self.stats()
-            free = self._device.memory().free_bytes
-            raise ModelError(
-                f"{key.component} of {key.path} does not fit on {self._device.name}: it needs"
-                f" {_mib(held_bytes(value))}, {_mib(free or 0)} are free,"
-                f" models in use hold {_mib(stats.leased_bytes)}.",
-                hint="Close other programs that use the device, or choose a smaller model.",
-            )
-
-    def _move(self, value: Any) -> str:
-        """Empty when every module of ``value`` is on the device, else what the device said.
-
-        The error itself is not handed on: its traceback would keep half-moved tensors alive during the second attempt.
-        """
-        target = self._device.torch_device
-        try:
-            for module in modules(value):
-                if any(t.device != target for t in itertools.chain(module.parameters(), module.buffers())):
-                    module.to(target)
-        except torch.OutOfMemoryError as error:
-            return str(error) or "out of memory"
-        return ""
-
-    # Eviction
+        log.debug("loaded %s of %s: %d bytes in %.2f s", key.component, key.path, size, load_s)
 
     def _make_room(self, key: ComponentKey) -> None:
-        """Before a load: so that budget and memory are not exceeded even for its time.
+        """In main memory, before a load: so that its bounds are not exceeded even for the time of it.
 
         The size is known exactly when the component was here before. Otherwise the file's size is only a bound (a
-        file may hold several components), and counts against the device's free memory alone.
+        file may hold several components), and counts against free memory alone.
         """
         known = self._known_sizes.get(key)
         if known is not None:
-            given_up = self._evict_until(lambda: self._held() + known <= self._budget_bytes)
-        else:
-            free = self._device.memory().free_bytes
-            if free is None or free >= key.size_bytes:
-                return
-            before = self._held()
-            given_up = self._evict_until(lambda: free + before - self._held() >= key.size_bytes)
-        self._collect(given_up)
+            self._run_planned(lambda: self._ledger.surplus(known))
+            return
+        free = self._memory.free() if self._memory.unified else machine_memory().free_bytes
+        if free is not None and free < key.size_bytes:
+            self._run_planned(lambda: self._ledger.spare(key.size_bytes - free))
 
-    def _trim(self) -> None:
-        self._collect(self._evict_until(lambda: self._held() <= self._budget_bytes))
+    # Moving
 
-    def _held(self) -> int:
-        return sum(entry.size_bytes for entry in self._entries.values())
-
-    def _evict_until(self, enough: Callable[[], bool], *, weightless: bool = False) -> list[_Given]:
-        """Give up unleased entries, the least recently used first, until ``enough()``; the modules that were given
-        up.
-        """
-        given_up: list[_Given] = []
+    def _refuse_hopeless(self, keys: tuple[ComponentKey, ...], work_bytes: int) -> None:
+        """Before anything is loaded or evicted: what is known never to fit. Raises ModelError."""
+        if self._memory.unified:
+            return
         with self._changed:
-            idle = [entry for entry in self._entries.values() if entry.state == "ready" and not entry.holders]
-            for entry in sorted(idle, key=lambda entry: entry.last_used):
-                if enough():
-                    break
-                if entry.size_bytes == 0 and not weightless:
-                    continue  # a tokenizer: to give it up frees nothing
-                del self._entries[entry.key]
-                given_up += [weakref.ref(module) for module in modules(entry.value)]
-                entry.value = None
-                self._evictions += 1
-        return given_up
+            sizes = {key: self._size_of(key, 0) for key in keys}
+            try:
+                self._ledger.plan(Request(sizes, self._limit_bytes(), work_bytes))
+            except NoRoom as no:
+                if no.final:
+                    raise self._refusal(no) from None
 
-    def _collect(self, given_up: list[_Given]) -> None:
-        """Let the memory of what was given up go back."""
+    def _settle(self, held: Lease, work_bytes: int) -> frozenset[int]:
+        """Have all of a reserved lease on the device, with room for its work. Threads to wait for where their leases
+        stand in the way. Raises ModelError.
+        """
+        with self._placing:
+            with self._changed:
+                try:
+                    self._free_for(held, work_bytes)
+                except NoRoom as no:
+                    blockers = self._leases.others(held.owner)
+                    if no.final or not blockers:
+                        raise self._refusal(no) from None
+                    return blockers
+                held.work_bytes = work_bytes
+                held.measuring = not self._memory.unified and not self._ledger.work_bytes and held.work is not None
+                self._ledger.work_bytes += work_bytes
+            for key in held.keys:
+                if self._ledger.record(key).state is State.RAM:
+                    self._upload(key)
+            if held.measuring:
+                if held.work is not None and self._estimates.unsure(held.work, self._device.dtype.itemsize):
+                    self._memory.empty_cache()
+                self._memory.reset_peak()
+        return frozenset()
+
+    def _free_for(self, held: Lease, work_bytes: int) -> None:
+        """Evict what stands in the way of a lease whose components are loaded. Raises NoRoom."""
+        sizes = {key: self._size_of(key, 0) for key in held.keys}
+        request = Request(sizes, self._limit_bytes(), work_bytes)
+        try:
+            steps = self._ledger.plan(request)
+        except NoRoom:
+            if not self._memory.unified:
+                raise
+            # The weights are in main memory already and the work is a guess: the system may still find the room.
+            steps = self._ledger.idle()
+        self._run([step for step in steps if step.what in ("drop", "forget")])
+
+    def _upload(self, key: ComponentKey) -> None:
+        """One component to the device. Out of memory: all that is idle goes, and once more. Raises ModelError."""
+        with self._changed:
+            weights = self._entries[key].weights
+            self._ledger.moving(key)
+        assert weights is not None, key
+        started, master = time.perf_counter(), None
+        try:
+            master = self._try_upload(weights)
+            if master is None:
+                self._evict_idle()
+                master = self._try_upload(weights)
+        finally:
+            with self._changed:
+                if master is None:
+                    self._ledger.not_moved(key)
+                else:
+                    self._ledger.moved(key, weights.size_bytes, time.perf_counter() - started, master=master)
+                    self._moves += 1
+                self._changed.notify_all()
+        if master is None:
+            raise self._no_memory(f"{key.component} of {key.path}", weights.size_bytes)
+
+    def _try_upload(self, weights: Weights) -> bool | None:
+        """Whether its master stays in main memory; None where the device had no room.
+
+        The error is not handed on: its traceback would keep half-moved tensors alive during the second attempt.
+        """
+        try:
+            return self._mover.upload(weights)
+        except (RuntimeError, MemoryError) as error:
+            if not self._memory.is_oom(error):
+                raise
+            with self._changed:
+                self._ooms += 1
+        return None
+
+    def _limit_bytes(self) -> int:
+        """What weights and work may take on the device together: all that this process has or the driver would give,
+        less headroom and what neither the ledger nor a lease accounts for; at most the user's budget.
+        """
+        free = self._memory.free()
+        if free is None:
+            return self._ledger.keep_bytes or sys.maxsize
+        accounted = self._ledger.device_bytes + self._ledger.work_bytes
+        if self._memory.unified:
+            return free + accounted - self._headroom_bytes
+        stray = max(0, self._memory.allocated() - accounted)
+        available = free + self._memory.reserved() - stray - self._headroom_bytes
+        return available if self._ledger.keep_bytes is None else min(available, self._ledger.keep_bytes)
+
+    def _size_of(self, key: ComponentKey, otherwise: int) -> int:
+        record = self._ledger.records.get(key)
+        held = max(record.device_bytes, record.ram_bytes) if record is not None else 0
+        return held or self._known_sizes.get(key, otherwise)
+
+    def _measure_again(self, keys: Iterable[ComponentKey]) -> None:
+        """An exclusive holder may have added adapters or cast weights: the masters are no copy of them any more."""
+        for key in keys:
+            weights, record = self._entries[key].weights, self._ledger.record(key)
+            if weights is None or record.state is not State.GPU:
+                continue
+            weights.forget_masters()
+            size = self._known_sizes[key] = weights.size_bytes
+            self._ledger.measured(key, size, size if record.ram_bytes else 0)
+
+    # Eviction
+
+    def _run_planned(self, plan: Callable[[], Iterable[Action[ComponentKey]]]) -> None:
+        with self._changed:
+            self._run(plan())
+
+    def _run(self, steps: Iterable[Action[ComponentKey]]) -> None:
+        """Carry out evictions. The condition is held: nobody may lease what is on its way out."""
+        given_up: list[weakref.ref[torch.nn.Module]] = []
+        done = False
+        for step in steps:
+            entry, done = self._entries[step.key], True
+            if entry.weights is None:
+                continue
+            if step.what == "drop":
+                self._mover.drop(entry.weights)
+            else:
+                self._mover.forget(entry.weights)
+            self._ledger.evicted(step)
+            if step.what == "forget":
+                given_up += [weakref.ref(module) for module in modules(entry.weights.value)]
+                entry.weights = None
+                if step.key not in self._ledger.records:
+                    del self._entries[step.key]
         if any(module() is not None for module in given_up):
             gc.collect()  # hooks that refer back to their module make a cycle
-        if given_up:
-            self._device.empty_cache()
+        if done:
+            self._memory.empty_cache()
+
+    def _doomed(self) -> list[Action[ComponentKey]]:
+        return [
+            Action("forget", key)
+            for key, record in self._ledger.records.items()
+            if record.settled and self._entries[key].doomed
+        ]
+
+    def _evict_idle(self) -> None:
+        """Everything that nobody leases, off the device."""
+        self._run_planned(self._ledger.idle_on_device)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        gc.collect()
+        self._memory.empty_cache()
+
+    # Words
+
+    def _find(self, entry_id_: str) -> list[ComponentKey]:
+        return [key for key in self._entries if entry_id(key) == entry_id_]
+
+    def _refusal(self, no: NoRoom) -> ModelError:
+        return self._no_memory("The models with what is computed", no.needed_bytes)
+
+    def _no_memory(self, what: str, needed_bytes: int, more: str = "") -> ModelError:
+        held = [one for one in self._ledger.records.values() if one.device_bytes and (one.leases or one.pinned)]
+        holders = ", ".join(f"{one.key.component} {_mib(one.device_bytes)}" for one in held) or "none"
+        return ModelError(
+            f"{what} does not fit on {self._device.name}: it needs {_mib(needed_bytes)},"
+            f" {_mib(self._memory.free() or 0)} are free, models in use or pinned: {holders}.{more}",
+            hint="Close other programs that use the device, unpin models, raise the memory budget, or choose a smaller"
+            " model or picture.",
+        )
 
 
-def budget_bytes(settings: Settings, device: Device) -> int:
-    """The settings' budget, or half of the device's memory."""
-    if settings.cache_bytes:
-        return settings.cache_bytes
-    total = device.memory().total_bytes
-    return total // 2 if total else 4 * 2**30
+def entry_id(key: ComponentKey) -> str:
+    """How commands name a component: its name and a hash of its whole key."""
+    digest = hashlib.sha256(repr(dataclasses.astuple(key)).encode()).hexdigest()
+    return f"{key.component}-{digest[:12]}"
 
 
-def _drop(counter: Counter[int], thread: int) -> None:
-    counter[thread] -= 1
-    if counter[thread] <= 0:
-        del counter[thread]
+def make_cache(settings: Settings, device: Device, versions: Mapping[str, str]) -> ModelCache:
+    """As the settings say: by default half of main memory for what is kept there, and all of a device's own."""
+    ram = machine_memory().total_bytes
+    half = ram // 2 if ram else 4 * 2**30
+    budget = settings.cache_bytes or (half if device.kind == "cpu" else None)
+    estimates = WorkEstimates(estimates_path(settings.data_dir, device.name, versions))
+    return ModelCache(device, budget, ram_budget_bytes=half, estimates=estimates)
 
 
 def _mib(size_bytes: int) -> str:

@@ -8,11 +8,11 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from webui.library.uploads import UploadStore
     from webui.plugins.host import ExtensionHost
 
+T = TypeVar("T")
 Emit = Callable[[JobEvent], None]
 
 WORK_FOLDER = "work"
@@ -78,6 +79,16 @@ class JobModels:
             self._around.cache.release(held)
             if held in self._open:  # not where ``release_all`` was faster
                 self._open.remove(held)
+
+    def fits(self, components: Iterable[Component], *, work: Work | None = None) -> bool:
+        """See ``webui.api.Models.fits``."""
+        return self._around.cache.fits(components, work=work)
+
+    def attempt(
+        self, attempt: Callable[[], T], knobs: Mapping[str, Callable[[], None]], *, work: Work | None = None
+    ) -> T:
+        """See ``webui.api.Models.attempt``."""
+        return self._around.cache.attempt(attempt, knobs, work)
 
     def resolve(self, ref: str, kind: str = "") -> ResolvedModel:
         """See ``webui.api.Models.resolve``: the catalog first, then the extensions.

@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from webui.core.errors import WorkerDied
-from webui.core.jobs import CancelCommand, Job, JobEvent, RunCommand
+from webui.core.jobs import CancelCommand, Job, JobEvent, MemoryCommand, RunCommand
 from webui.core.settings import Settings
 from webui.queue.executors import Command, ExecutorStatus
 
 from .device import configure_environment, configure_torch
-from .worker import build_runner
+from .worker import build_runner, obey
 
 if TYPE_CHECKING:
     from .context import Emit
@@ -114,6 +114,7 @@ class _Life:
         # Guards flags and the end.
         self._flags: dict[str, threading.Event] = {}
         self._ended = False
+        self._runner: Runner | None = None
 
     def take(self, command: Command | None) -> None:
         """A command; None or a shutdown ends the thread after the jobs before it."""
@@ -126,6 +127,10 @@ class _Life:
             with self._lock:
                 self._flags[command.job.id] = threading.Event()
             self._commands.put(command)
+        elif isinstance(command, MemoryCommand):
+            if self._runner is not None:  # before it there is nothing in memory
+                obey(command, self._runner.cache)
+                self._tell_memory(self._runner)
         else:
             self._commands.put(None)
 
@@ -145,15 +150,20 @@ class _Life:
             if not self._ended:
                 self.events.put(event)
 
+    def _tell_memory(self, runner: Runner) -> None:
+        self.status = replace(self.status, memory=runner.cache.snapshot())
+
     def _work(self, settings: Settings, make_runner: Callable[[Settings], Runner]) -> None:
         try:
-            runner = make_runner(settings)
+            runner = self._runner = make_runner(settings)
             self.status = replace(self.status, state="ready", device=runner.status())
+            self._tell_memory(runner)
             while (command := self._commands.get()) is not None and not self._ended:
                 run_local(runner, command.job, self._emit, self._flags[command.job.id], command.done_indices)
                 with self._lock:
                     self._flags.pop(command.job.id, None)
                 self.status = replace(self.status, device=runner.status())
+                self._tell_memory(runner)
             self.end("the worker ended.")
         except BaseException as error:  # the thread's last word: what ends it must reach the dispatcher
             log.warning("the worker thread ended", exc_info=True)

@@ -63,7 +63,7 @@ def held_bytes(value: Any) -> int:
     schedulers) count 0.
     """
     seen: dict[tuple[str, int], int] = {}
-    for tensor in _tensors(value):
+    for tensor in tensors_of(value):
         if tensor.is_meta:
             continue
         storage = tensor.untyped_storage()
@@ -82,7 +82,8 @@ def modules(value: Any) -> list[torch.nn.Module]:
     return []
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def tensors_of(value: Any) -> Iterator[torch.Tensor]:
+    """Parameters and buffers of the modules that ``value`` is or holds, and tensors it holds itself."""
     if isinstance(value, torch.Tensor):
         yield value
     for module in modules(value):

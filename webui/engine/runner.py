@@ -31,7 +31,7 @@ from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
 
 from .attention import choose
-from .cache import ModelCache, budget_bytes
+from .cache import make_cache
 from .context import Emit, JobWarnings, Surroundings
 from .device import Device, choose_device, device_status, fresh_state
 from .hooks import JobHooks
@@ -59,8 +59,9 @@ class Runner:
         self.settings = settings
         self.host = host
         self.device: Device = device
-        self.cache = ModelCache(device, budget_bytes(settings, device))
-        self.around = Surroundings(settings, host, files, uploads, catalog, device, self.cache, library_versions())
+        versions = library_versions()
+        self.cache = make_cache(settings, device, versions)
+        self.around = Surroundings(settings, host, files, uploads, catalog, device, self.cache, versions)
         self.hooks = JobHooks(host)
         self._attention = choose(device)
         self._attempt: _Attempt | None = None

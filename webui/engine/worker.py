@@ -21,7 +21,23 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from webui.core.errors import LifelikeError
-from webui.core.jobs import COMMAND, EVENT, CancelCommand, DeviceStatus, Job, RunCommand, WorkerReady, WorkerStatus
+from webui.core.jobs import (
+    COMMAND,
+    EVENT,
+    BudgetCommand,
+    CancelCommand,
+    DeviceStatus,
+    Job,
+    MemoryCommand,
+    PinCommand,
+    RunCommand,
+    ShutdownCommand,
+    UnloadCommand,
+    WorkerMemory,
+    WorkerReady,
+    WorkerStatus,
+)
+from webui.core.memory import MemorySnapshot
 from webui.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +45,7 @@ if TYPE_CHECKING:
 
     from webui.library.library import Library
 
+    from .cache import ModelCache
     from .runner import Runner
 
 STATUS_INTERVAL_S = 2.0
@@ -87,7 +104,9 @@ class Worker:
         # Guards the two fields below: a cancel may come before, while and after its job runs.
         self._flags: dict[str, threading.Event] = {}
         self._running = False
+        self._orders: queue.SimpleQueue[MemoryCommand] = queue.SimpleQueue()
         self._last_status: DeviceStatus | None = None
+        self._last_memory: MemorySnapshot | None = None
         self._status_at = 0.0
 
     def listen(self) -> None:
@@ -110,8 +129,10 @@ class Worker:
                     flag = self._flags.get(command.job_id)
                 if flag is not None:
                     flag.set()
-            else:
+            elif isinstance(command, ShutdownCommand):
                 break
+            else:
+                self._orders.put(command)
         # A job that runs is left as it is: what it finished is on disk, and it goes on from there when it is run again.
         leave(0)
 
@@ -120,7 +141,9 @@ class Worker:
         status = runner.status()
         self._channel.emit(WorkerReady(pid=os.getpid(), device=status))
         self._last_status = status
+        self._tell_memory(runner.cache.snapshot())
         threading.Thread(target=self._watch, args=(runner,), name="status", daemon=True).start()
+        threading.Thread(target=self._obey, args=(runner,), name="memory", daemon=True).start()
         warming = warm_up(runner)
         while True:
             try:
@@ -146,6 +169,17 @@ class Worker:
                 self._running = False
                 self._flags.pop(job.id, None)
         self._tell_status(runner.status())
+        self._tell_memory(runner.cache.snapshot())
+
+    def _obey(self, runner: Runner) -> NoReturn:
+        """Commands on memory, while a job runs too: the cache touches nothing that is leased."""
+        while True:
+            command = self._orders.get()
+            try:
+                obey(command, runner.cache)
+                self._tell_memory(runner.cache.snapshot())
+            except (RuntimeError, OSError):
+                log.warning("%s was not carried out", command, exc_info=True)
 
     def _watch(self, runner: Runner) -> NoReturn:
         """While a job runs: held-back progress soon, the device's state now and then."""
@@ -157,6 +191,7 @@ class Worker:
                 runner.flush()
                 if time.monotonic() - self._status_at >= STATUS_INTERVAL_S:
                     self._tell_status(runner.status())
+                    self._tell_memory(runner.cache.snapshot())
             except (RuntimeError, OSError):  # a driver that cannot answer now must not end the watch
                 log.debug("no status this time", exc_info=True)
 
@@ -165,6 +200,23 @@ class Worker:
         if status != self._last_status:
             self._last_status = status
             self._channel.emit(WorkerStatus(device=status))
+
+    def _tell_memory(self, memory: MemorySnapshot) -> None:
+        if memory != self._last_memory:
+            self._last_memory = memory
+            self._channel.emit(WorkerMemory(memory=memory))
+
+
+def obey(command: MemoryCommand, cache: ModelCache) -> None:
+    """Carry out a command on memory. An id that names nothing any more is no error: the entry went by itself."""
+    if isinstance(command, PinCommand):
+        cache.pin(command.entry_id, command.pinned)
+    elif isinstance(command, BudgetCommand):
+        cache.set_budget(command.budget_bytes or None)
+    elif isinstance(command, UnloadCommand) and command.entry_id:
+        cache.unload(command.entry_id)
+    else:
+        cache.clear()
 
 
 def warm_up(runner: Runner) -> threading.Thread | None:
