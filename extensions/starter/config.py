@@ -63,6 +63,7 @@ class TextConfig(StageConfig):
     steps: int = Field(800, ge=1)
     batch: int = 64
     decay: float = 0.4
+    instructions: float = Field(0.25, ge=0, le=1, description="Share of a batch that are instructions for edits")
 
 
 class DenoiserConfig(StageConfig):

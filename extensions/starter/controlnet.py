@@ -11,13 +11,13 @@ from torch import Tensor
 
 from .base import Base, add_noise, base_folder, load_base
 from .config import TrainingConfig
-from .data import HELD_OUT, grid, subjects_at, to_tensor
+from .data import HELD_OUT, caption_at, grid, subjects_at, to_tensor
 from .denoiser import place_weights
 from .export import load_pipeline, sampling, save_half
 from .latents import latent_pool
 from .loop import Hooks, Stage, step_generator
 from .warm import copy_fitting, warm_start
-from .world import Subject, describe, line_drawing
+from .world import Subject, line_drawing
 from .world import sample as sample_subject
 
 
@@ -79,7 +79,7 @@ def control_loss(config: TrainingConfig, base: Base, model: ControlNetModel, poo
     drop = torch.rand(part.batch, generator=generator) < part.caption_drop
     subjects = [sample_subject(i) for i in chosen.tolist()]
     captions = [
-        "" if dropped else describe(subject, step * part.batch + k).text
+        "" if dropped else caption_at(subject, step * part.batch + k).text
         for k, (subject, dropped) in enumerate(zip(subjects, drop.tolist(), strict=True))
     ]
     noised = add_noise(base, config, pool[chosen].float(), generator)
@@ -120,7 +120,7 @@ def preview(base: Path, controlnet: Path, config: TrainingConfig) -> Image.Image
     count = 2 * config.denoiser.preview_seeds
     subjects = subjects_at(HELD_OUT, count)
     lines = [line_drawing(s, config.size) for s in subjects]
-    prompts = [describe(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
+    prompts = [caption_at(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
     made = sampling(
         pipeline,
         list(range(count)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,10 +10,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .world import Avatar, Subject, draw, feature_mask, head_name, heads, sample
+from .world import Avatar, Caption, Edit, Subject, describe, draw, edit, feature_mask, head_name, heads, sample
+from .world.edit_phrases import TABLES
 
 # Seeds below are for training; evaluation draws its subjects from beyond, so the two never meet.
 HELD_OUT = 1_000_000_000
+_CHINESE = 0.2
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -32,6 +35,27 @@ def to_image(tensor: Tensor) -> Image.Image:
 def subjects_at(start: int, count: int, domain: str | None = None) -> list[Subject]:
     """The subjects of seeds start .. start + count - 1, of every domain or of one."""
     return [sample(s, domain) for s in range(start, start + count)]
+
+
+def language_at(seed: int) -> str:
+    """The language of this wording seed: Chinese for a fifth of them, else English."""
+    return "zh" if random.Random(f"language:{seed}").random() < _CHINESE else "en"
+
+
+def caption_at(subject: Subject, seed: int) -> Caption:
+    """The caption of this wording seed, in the seed's language."""
+    return describe(subject, seed, language=language_at(seed))
+
+
+def edit_at(seed: int) -> Edit:
+    """The pair of drawings and the instruction of this seed, in the seed's language.
+
+    A domain without instructions gives way to avatars.
+    """
+    subject = sample(seed)
+    if subject.domain not in TABLES:
+        subject = sample(seed, "avatar")
+    return edit(subject, seed, language_at(seed))
 
 
 def pictures(subjects: Iterable[Subject], size: int) -> Tensor:

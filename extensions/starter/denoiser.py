@@ -18,14 +18,14 @@ from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .config import DenoiserConfig, TrainingConfig
-from .data import HELD_OUT, grid, to_tensor
+from .data import HELD_OUT, caption_at, grid, to_tensor
 from .export import BETAS, EXAMPLES, assemble, load_pipeline, sample
 from .latents import best_autoencoder, first_autoencoder, latent_pool
 from .loop import Hooks, Stage, step_generator
 from .text import load_text_encoder, token_ids
 from .tokens import load_tokenizer
 from .warm import warm_start
-from .world import Avatar, Subject, describe, feature_mask
+from .world import Avatar, Subject, feature_mask
 from .world import sample as sample_subject
 
 
@@ -130,7 +130,7 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     times = time_steps(part, part.batch, generator).to(device)
     subjects = [sample_subject(i) for i in chosen.tolist()]
     captions = [
-        "" if dropped else describe(subject, step * part.batch + k).text
+        "" if dropped else caption_at(subject, step * part.batch + k).text
         for k, (subject, dropped) in enumerate(zip(subjects, drop.tolist(), strict=True))
     ]
     latents = pool[chosen].float().to(device)
@@ -181,7 +181,7 @@ def place_weights(subjects: list[Subject], part: DenoiserConfig, side: int) -> T
 def preview(folder: Path, part: DenoiserConfig) -> Image.Image:
     """A sheet: each example prompt and three held-out captions with the same few seeds."""
     pipeline = load_pipeline(folder)
-    held_out = [describe(sample_subject(HELD_OUT + i), i).text for i in range(3)]
+    held_out = [caption_at(sample_subject(HELD_OUT + i), i).text for i in range(3)]
     seeds = list(range(1, part.preview_seeds + 1))
     images = []
     for prompt in (*(p for _, p in EXAMPLES), *held_out):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +12,18 @@ from typing import Any
 import torch
 from PIL import Image
 
-from .autoencoder import psnr_db
-from .data import HELD_OUT, subjects_at, to_tensor
+from .data import HELD_OUT, caption_at, subjects_at, to_tensor
 from .export import load_pipeline, sample
-from .judge import accuracy, judge_accuracy, load_judge, mean
+from .judge import Judge, accuracy, judge_accuracy, load_judge, mean
 from .loop import Hooks
-from .world import describe
+from .measures import (
+    autoencoder_measures,
+    edit_measures,
+    line_measures,
+    set_distances,
+    style_measures,
+    upscaler_measures,
+)
 
 _BATCH = 8
 
@@ -27,18 +35,21 @@ def evaluate(
     samples: int = 512,
     steps: int = 20,
     guidance: float = 4.0,
+    drawings: int = 5000,
     hooks: Hooks | None = None,
     keep: Callable[[Image.Image, str, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Attribute accuracy of generated pictures on held-out captions, beside the judge's own; PSNR; time.
+    """Attribute accuracy of generated pictures on held-out captions, beside the judge's own; distances; PSNR; time.
 
-    An attribute counts for a picture where its caption settles it (names it, or leaves out something worn).
+    What lies beside the model's directory (edit, controlnet, lora, upscaler) is measured too. `drawings`: how many
+    drawn pictures the generated ones are compared with as sets. An attribute counts for a picture where its caption
+    settles it (names it, or leaves out something worn).
     `keep(image, caption, seed)` sees each picture.
     """
     hooks = hooks or Hooks()
     pipeline, judge = load_pipeline(model), load_judge(judge_folder)
     subjects = subjects_at(HELD_OUT, samples)
-    captions = [describe(s, HELD_OUT + i) for i, s in enumerate(subjects)]
+    captions = [caption_at(s, HELD_OUT + i) for i, s in enumerate(subjects)]
     made = []
     began = time.monotonic()
     for start in range(0, samples, _BATCH):
@@ -53,20 +64,26 @@ def evaluate(
             if keep is not None:
                 keep(image, text, seed)
     batch_seconds = (time.monotonic() - began) / samples
+    size = pipeline.vae.config.sample_size
     by_attribute = accuracy(judge, torch.stack(made), subjects, [c.settles for c in captions])
-    own = judge_accuracy(judge, min(1000, 8 * samples), pipeline.vae.config.sample_size)
+    own = judge_accuracy(judge, min(1000, 8 * samples), size)
+    hooks.progress(samples, samples, "measuring")
     return {
         "attribute_accuracy": round(mean(by_attribute), 4),
         "by_attribute": {n: round(v, 4) for n, v in by_attribute.items()},
         "classifier_accuracy": round(mean(own), 4),
         "classifier_by_attribute": {n: round(v, 4) for n, v in own.items()},
-        "psnr_db": round(psnr_db(pipeline.vae, pipeline.vae.config.sample_size, min(64, samples)), 2),
+        "distances": set_distances(judge, torch.stack(made), drawings, size),
+        **autoencoder_measures(pipeline.vae, judge, size, min(64, samples)),
         "seconds_per_image": round(seconds_alone(pipeline, steps, guidance), 3),
         "seconds_per_image_in_batches": round(batch_seconds, 3),
+        **_beside(model, judge, samples, size, steps=steps, guidance=guidance),
+        "peak_memory_mib": peak_memory_mib(),
         "samples": samples,
         "steps": steps,
         "guidance_scale": guidance,
         "threads": torch.get_num_threads(),
+        "judge_sha256": hashlib.sha256((judge_folder / "model.safetensors").read_bytes()).hexdigest(),
         "parameters": {
             "unet": count(pipeline.unet),
             "text_encoder": count(pipeline.text_encoder),
@@ -74,6 +91,31 @@ def evaluate(
             "judge": count(judge),
         },
     }
+
+
+def _beside(model: Path, judge: Judge, samples: int, size: int, *, steps: int, guidance: float) -> dict[str, Any]:
+    """Measures of the networks that lie beside the model's directory, as far as they are there."""
+    root, settings = model.parent, {"steps": steps, "guidance": guidance}
+    told: dict[str, Any] = {}
+    if (root / "edit").is_dir():
+        told["edit"] = edit_measures(model, root / "edit", judge, min(200, samples), size, **settings)
+    if (root / "controlnet").is_dir():
+        told["controlnet"] = line_measures(model, root / "controlnet", min(64, samples), size, **settings)
+    if (root / "lora").is_dir() and "style" in judge.attributes:
+        told["lora"] = style_measures(model, root / "lora", judge, min(32, samples), **settings)
+    if (root / "upscaler").is_dir():
+        told["upscaler"] = upscaler_measures(root / "upscaler", size, min(64, samples))
+    return told
+
+
+def peak_memory_mib() -> int:
+    """The most memory that this process has held so far, in MiB; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def seconds_alone(pipeline: Any, steps: int, guidance: float) -> float:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from .base import Base, add_noise, base_folder, load_base
 from .config import TrainingConfig
-from .data import HELD_OUT, grid, pictures, subjects_at
+from .data import HELD_OUT, caption_at, grid, pictures, subjects_at
 from .denoiser import place_weights
 from .export import load_pipeline, sample
 from .latents import kept_pool
 from .loop import Hooks, Stage, step_generator
-from .world import SPECS, Subject, describe
+from .world import SPECS, Subject
 from .world import sample as sample_subject
 
 PLAIN = "flat"
@@ -85,7 +85,7 @@ def style_loss(config: TrainingConfig, base: Base, pool: Tensor, name: str, step
     generator = step_generator(config.seed, name, step)
     chosen = torch.randint(0, len(pool), (part.batch,), generator=generator)
     subjects = [in_style(i, PLAIN) for i in chosen.tolist()]
-    captions = [describe(s, step * part.batch + k).text for k, s in enumerate(subjects)]
+    captions = [caption_at(s, step * part.batch + k).text for k, s in enumerate(subjects)]
     noised = add_noise(base, config, pool[chosen].float(), generator)
     context = base.nets.context(captions, base.device)
     with torch.autocast(base.device.type, torch.bfloat16):
@@ -114,7 +114,7 @@ def preview(base: Path, lora: Path, config: TrainingConfig) -> Image.Image:
     """Pictures of flat captions without the LoRA above the same seeds with it."""
     pipeline, count = load_pipeline(base), 2 * config.denoiser.preview_seeds
     subjects = [s.with_(style=PLAIN) for s in subjects_at(HELD_OUT, count)]
-    prompts = [describe(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
+    prompts = [caption_at(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
     seeds, settings = list(range(count)), config.denoiser
     plain = sample(pipeline, prompts, seeds, steps=settings.preview_steps, guidance=settings.guidance)
     pipeline.load_lora_weights(lora, weight_name=_WEIGHTS)

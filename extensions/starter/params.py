@@ -36,6 +36,7 @@ class TrainParams(Params):
             "decoder": "Decoder polish",
             "text": "Text encoder",
             "upscaler": "Upscalers",
+            "edit": "Instruction editing",
             "lora": "LoRA of each drawing style",
             "controlnet": "ControlNet of line drawings",
         },
@@ -58,9 +59,17 @@ class TrainParams(Params):
 class EvaluateParams(Params):
     """Parameters of starter.evaluate."""
 
-    samples: int = integer(128, minimum=8, maximum=10_000, label="Held-out captions")
+    samples: int = integer(512, minimum=8, maximum=10_000, label="Held-out captions")
     steps: int = integer(20, minimum=1, maximum=200, label="Steps")
     guidance_scale: float = number(4.0, minimum=1.0, maximum=30.0, step=0.5, label="Guidance scale")
+    drawings: int = integer(
+        5000,
+        minimum=32,
+        maximum=100_000,
+        label="Drawings to compare with",
+        help="How many drawn pictures the generated ones are compared with as sets",
+        advanced=True,
+    )
     model: str = folder(label="Model directory", help="Empty: the bundled starter model", advanced=True)
     judge: str = folder(label="Judge directory", help="Empty: the bundled judge", advanced=True)
     card: str = text(label="Model card", help="Write the model card with these numbers to this file", advanced=True)

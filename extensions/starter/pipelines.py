@@ -109,6 +109,7 @@ class EvaluatePipeline:
             samples=params.samples,
             steps=params.steps,
             guidance=params.guidance_scale,
+            drawings=params.drawings,
             hooks=_hooks(context),
             keep=lambda image, text, seed: shown.append(image) if len(shown) < 64 else None,
         )

@@ -14,11 +14,11 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .config import DenoiserConfig, TrainingConfig
-from .data import label_row, settled_heads, subjects_at
+from .data import caption_at, edit_at, label_row, settled_heads, subjects_at
 from .loop import Hooks, Stage, save_atomic, step_generator
 from .tokens import MAX_LENGTH, load_tokenizer, save_tokenizer
 from .warm import copy_text_encoder
-from .world import Subject, describe, heads
+from .world import Subject, heads
 
 
 def build_text_encoder(part: DenoiserConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -72,15 +72,20 @@ def train_text_encoder(config: TrainingConfig, folder: Path, hooks: Hooks | None
         generator = step_generator(config.seed, "text", step)
         start = step * part.batch
         subjects = subjects_at(start, part.batch)
-        said = [describe(s, start + i) for i, s in enumerate(subjects)]
-        ids = token_ids(tokenizer, [s.text for s in said])
+        said = [caption_at(s, start + i) for i, s in enumerate(subjects)]
+        texts, settles = [c.text for c in said], [c.settles for c in said]
+        # The first few are instructions, which settle what they change as it is afterwards.
+        for i in range(round(part.instructions * part.batch)):
+            asked = edit_at(start + i)
+            subjects[i], texts[i], settles[i] = asked.after, asked.instruction, asked.changed
+        ids = token_ids(tokenizer, texts)
         ends = (ids == tokenizer.eos_token_id).int().argmax(dim=1)
         # The end token or any pad after it: the UNet looks at all of them.
         places = ends + (torch.rand(len(ids), generator=generator) * (MAX_LENGTH - ends)).long()
         with torch.autocast(torch.device(config.device).type, torch.bfloat16):
             states = text(ids.to(config.device))[0]
         chosen = states.float()[torch.arange(len(ids)), places.to(states.device)]
-        truth = _truth(subjects, [c.settles for c in said]).to(chosen.device)
+        truth = _truth(subjects, settles).to(chosen.device)
         losses, right = [], []
         for i, logits in enumerate(reader(chosen).split(list(classes.values()), dim=1)):
             losses.append(functional.cross_entropy(logits, truth[:, i]))

@@ -19,6 +19,7 @@ _TRAINERS = {
     "judge": "judge:train_judge",
     "denoiser": "denoiser:train_denoiser",
     "upscaler": "upscaler:train_upscalers",
+    "edit": "edit:train_editor",
     "lora": "lora:train_loras",
     "controlnet": "controlnet:train_controlnet",
 }

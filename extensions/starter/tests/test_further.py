@@ -9,8 +9,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from extensions.starter.base import load_base  # noqa: E402
-from extensions.starter.config import load_config  # noqa: E402
+from extensions.starter.config import EditConfig, load_config  # noqa: E402
 from extensions.starter.controlnet import build_controlnet, line_tensors, load_control_pipeline  # noqa: E402
+from extensions.starter.data import edit_at  # noqa: E402
+from extensions.starter.edit import build_editor, dropped, edited, load_editor, save_editor  # noqa: E402
 from extensions.starter.export import load_pipeline, sample, sampling  # noqa: E402
 from extensions.starter.lora import add_lora, save_lora  # noqa: E402
 from extensions.starter.train import run_stage  # noqa: E402
@@ -85,7 +87,7 @@ def test_a_controlnet_begins_silent_and_runs_in_diffusers(trained: Path, tmp_pat
 
 
 def test_what_the_stages_leave_loads_and_draws(trained: Path, tmp_path: Path) -> None:
-    for stage in ("lora", "controlnet"):
+    for stage in ("edit", "lora", "controlnet"):
         run_stage(stage, TINY, trained)
     pipeline = load_pipeline(trained / "avatar")
     pipeline.load_lora_weights(trained / "lora" / "sketch")
@@ -98,3 +100,27 @@ def test_what_the_stages_leave_loads_and_draws(trained: Path, tmp_path: Path) ->
 def test_a_base_is_missed_by_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="train the stage denoiser first"):
         load_base(TINY, tmp_path)
+
+
+def test_an_editor_begins_as_the_base_and_shares_its_parts(trained: Path, tmp_path: Path) -> None:
+    base = load_base(TINY, trained)
+    _randomise([base.nets.unet.conv_out.weight])
+    unet = build_editor(TINY, base)
+    noisy, picture, context = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8), torch.randn(1, 77, 64)
+    with torch.no_grad():
+        plain = base.nets.unet(noisy, 500, context).sample
+        assert torch.allclose(unet(torch.cat([noisy, picture], 1), 500, context).sample, plain, atol=1e-5)
+    (tmp_path / "avatar").symlink_to(trained / "avatar")
+    save_editor(unet, tmp_path / "edit", TINY)
+    assert {p.name for p in (tmp_path / "edit").iterdir()} == {"unet", "model_index.json", "lifelike.json"}
+    (made,) = edited(
+        load_editor(tmp_path / "edit"), [edit_at(1)], [0], size=TINY.size, steps=2, guidance=2.0, image_guidance=1.5
+    )
+    assert made.size == (TINY.size, TINY.size)
+
+
+def test_pictures_and_instructions_are_dropped_apart() -> None:
+    part = EditConfig(batch=20_000)
+    no_text, no_picture = dropped(part, torch.Generator().manual_seed(0))
+    shares = [float(x.float().mean()) for x in (no_text & ~no_picture, no_picture & ~no_text, no_text & no_picture)]
+    assert shares == pytest.approx([0.05, 0.05, 0.05], abs=0.01)

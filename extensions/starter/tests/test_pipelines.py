@@ -47,14 +47,24 @@ def test_train_and_evaluate(tmp_path: Path) -> None:
     assert trained.state == "done", trained.error
     assert {r.kind for r in trained.records} == {"image", "table", "file"}
     assert trained.progress
-    numbers = {"samples": 8, "steps": 2, "model": str(folder / "avatar"), "judge": str(folder / "judge")}
+    numbers = {
+        "samples": 8,
+        "steps": 2,
+        "drawings": 64,
+        "model": str(folder / "avatar"),
+        "judge": str(folder / "judge"),
+    }
     measured = run_pipeline("starter.evaluate", {**numbers, "card": str(tmp_path / "README.md")}, tmp_path / "data")
     assert measured.state == "done", measured.error
     (scalar,) = [p for p, r in zip(measured.paths, measured.records, strict=True) if r.kind == "scalar"]
     told = json.loads(scalar.read_text())
     told = told.get("data", told)
     assert 0 <= told["attribute_accuracy"] <= 1
-    assert {"by_attribute", "classifier_accuracy", "psnr_db", "seconds_per_image"} <= set(told)
+    assert {"by_attribute", "classifier_accuracy", "psnr_db", "seconds_per_image", "peak_memory_mib"} <= set(told)
+    assert {"edit", "controlnet", "lora", "upscaler", "perceptual_distance"} <= set(told)
+    assert told["distances"]["fd_starter"]["value"] > told["distances"]["fd_starter_floor"]
+    assert 0 <= told["edit"]["changed"] <= 1
+    assert set(told["upscaler"]) == {"x2", "x4"}
     card = (tmp_path / "README.md").read_text()
     assert f"{told['attribute_accuracy']:.1%}" in card
     assert "{" not in card

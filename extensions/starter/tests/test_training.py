@@ -89,6 +89,7 @@ def test_a_stopped_stage_goes_on_bit_by_bit_the_same(stage: str, trained: Path, 
         "decoder": ("vae", "latents.pt"),
         "denoiser": ("vae", "vae-polished", "latents.pt", "tokenizer", "text.weights.pt"),
         "lora": ("avatar", "latents-sketch.pt"),
+        "edit": ("avatar", "latents-before.pt", "latents-after.pt"),
         "controlnet": ("avatar", "latents.pt"),
     }
     for needed in needs.get(stage, ()):
