@@ -71,11 +71,11 @@ def test_broken_files_are_listed_with_their_problem_and_never_resolved(
         catalog.resolve("bad")
 
 
-def test_pickles_are_listed_and_not_opened(settings: Settings, models: Path) -> None:
+def test_pickles_are_listed_and_not_run(settings: Settings, models: Path) -> None:
     (models / "checkpoints").mkdir()
     for name in ("a.ckpt", "b.pt", "c.pth"):
         (models / "checkpoints" / name).write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
-    assert all("pickle" in entry.problem for entry in Catalog(settings).entries())
+    assert all("would run os.system" in entry.problem for entry in Catalog(settings).entries())
 
 
 def test_links_are_followed_and_loops_end(settings: Settings, models: Path, tmp_path: Path) -> None:
@@ -85,8 +85,10 @@ def test_links_are_followed_and_loops_end(settings: Settings, models: Path, tmp_
     (models / "checkpoints" / "gone.safetensors").symlink_to(tmp_path / "nothing")
     (models / "checkpoints" / "loop").symlink_to(models)
     (models / "more").symlink_to(tmp_path / "elsewhere")
-    refs = [entry.ref for entry in Catalog(settings).entries()]
-    assert refs == ["checkpoints/linked.safetensors", "more/far.safetensors"]
+    entries = Catalog(settings).entries()
+    refs = [entry.ref for entry in entries]
+    assert refs == ["checkpoints/gone.safetensors", "checkpoints/linked.safetensors", "more/far.safetensors"]
+    assert "No such file" in entries[0].problem
 
 
 def test_what_a_reference_may_be(settings: Settings, models: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+import stat
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from webui.core.errors import ModelError, NotFound
@@ -16,10 +17,13 @@ from webui.core.specs import ModelKind
 
 from .entry import ModelEntry, kind_words
 from .folders import inspect_folder, weight_files
+from .gguf import gguf_header
 from .hashes import HashStore
-from .headers import read_header
+from .headers import Header, read_header
+from .index import read_index, write_index
 from .recognise import recognise
 from .scan import PICKLE_ENDINGS, Candidate, candidates, single
+from .torch_files import torch_header
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +39,28 @@ _FOLDER_KINDS: Mapping[str, str] = {
     "vae": "vae",
     "controlnet": "controlnet",
     "embeddings": "embedding",
+    "lycoris": "lora",
+    "unet": "unet",
+    "diffusion_models": "unet",
+    "clip": "text_encoder",
+    "text_encoder": "text_encoder",
+    "text_encoders": "text_encoder",
+    "upscale_models": "upscaler",
+    "esrgan": "upscaler",
+    "realesrgan": "upscaler",
+    "swinir": "upscaler",
+    "dat": "upscaler",
+    "gfpgan": "upscaler",
+    "t2i_adapter": "t2i_adapter",
+    "ipadapter": "ip_adapter",
+    "ip_adapter": "ip_adapter",
 }
-_PICKLE = "It is a pickle, which can run code when it is opened; convert it to safetensors."
+_PICKLE = "It is a pickle, which can run code when it is opened; `models convert` makes safetensors of it."
+_FORMAT_PROBLEMS: Mapping[str, str] = {
+    **dict.fromkeys(PICKLE_ENDINGS, _PICKLE),
+    ".gguf": "GGUF files are listed and cannot be loaded; safetensors can.",
+}
+"""Why a file of a known kind cannot be used as it is, by its ending."""
 
 
 class Catalog:
@@ -55,7 +79,9 @@ class Catalog:
         self._allow_paths = allow_paths
         self._hashes = HashStore(settings.data_dir / "cache" / "model_hashes.json")
         self._lock = threading.Lock()
-        self._seen: dict[Path, tuple[tuple[int, ...], ModelEntry]] = {}
+        self._index = settings.data_dir / "cache" / "models.json"
+        self._seen: dict[Path, _Seen] = {}
+        self._revision = 0
         self._entries: tuple[ModelEntry, ...] | None = None
 
     def entries(self, kind: str = "") -> tuple[ModelEntry, ...]:
@@ -143,7 +169,7 @@ class Catalog:
             candidate = single(path.resolve(), str(path.resolve()))
             if candidate is None:
                 raise ModelError(f"{ref!r} is neither a safetensors file nor a folder with a model_index.json.")
-            return self._with_hash(self._read(candidate, candidate.relative))
+            return self._finished(_read(candidate, candidate.relative))
         if _HUB_ID.fullmatch(ref) and not ref.endswith((".safetensors", *PICKLE_ENDINGS)):
             return ModelEntry(ref=ref, title=ref, kind=kind or "text_to_image", format="hub", path=None)
         names = [entry.ref for entry in self.entries(kind)]
@@ -152,15 +178,29 @@ class Catalog:
         raise NotFound(f"There is no {kind_words(kind) if kind else 'model'} {ref!r}.", hint=hint)
 
     def _scan(self) -> tuple[ModelEntry, ...]:
-        seen: dict[Path, tuple[tuple[int, ...], ModelEntry]] = {}
+        if not self._seen:
+            kept = read_index(self._index)
+            self._seen = {path: _Seen(stamp, entry, self._finished(entry)) for path, (stamp, entry) in kept.items()}
+        seen: dict[Path, _Seen] = {}
+        revision = self._hashes.revision
+        changed = False
         for place, root in enumerate(self._settings.models_dirs, start=1):
             for candidate in candidates(root):
-                known = self._seen.get(candidate.path)
+                if candidate.path in seen:
+                    continue
                 ref = candidate.relative if place == 1 else f"{place}:{candidate.relative}"
-                entry = known[1] if known and known[0] == candidate.stamp else self._read(candidate, ref)
-                seen.setdefault(candidate.path, (candidate.stamp, self._with_hash(entry)))
-        self._seen = seen
-        return tuple(sorted((entry for _, entry in seen.values()), key=lambda entry: entry.ref))
+                row = self._seen.get(candidate.path)
+                if row is None or row.stamp != candidate.stamp or row.entry.ref != ref:
+                    found = _read(candidate, ref)
+                    row = _Seen(candidate.stamp, found, self._finished(found))
+                    changed = True
+                elif revision != self._revision:
+                    row = replace(row, entry=self._with_hash(row.entry))
+                seen[candidate.path] = row
+        if changed or len(seen) != len(self._seen):
+            write_index(self._index, ((row.stamp, row.read) for row in seen.values()))
+        self._seen, self._revision = seen, revision
+        return tuple(sorted((row.entry for row in seen.values()), key=lambda entry: entry.ref))
 
     def _with_hash(self, entry: ModelEntry) -> ModelEntry:
         """``entry`` with its sha256 where it is remembered; nothing is read."""
@@ -171,13 +211,26 @@ class Catalog:
         except OSError:
             return entry
 
-    def _read(self, candidate: Candidate, ref: str) -> ModelEntry:
-        entry = _read_folder(candidate, ref) if candidate.is_folder else _read_file(candidate, ref)
-        folders = set(Path(candidate.relative).parts[:-1])
+    def _finished(self, entry: ModelEntry) -> ModelEntry:
+        """``entry`` with what the extensions and the table of hashes know of it."""
+        folders = set(entry.ref.partition(":")[2].split("/")[:-1] if ":" in entry.ref else entry.ref.split("/")[:-1])
         for kind in self._kinds:
             if entry.kind == kind.id or (entry.kind == "unknown" and folders & set(kind.folders)):
                 entry = _asked(entry, kind)
-        return entry
+        return self._with_hash(entry)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A model as it was when its stamp was ``stamp``: as this room read it, and with all that others know of it."""
+
+    stamp: tuple[int, ...]
+    read: ModelEntry
+    entry: ModelEntry
+
+
+def _read(candidate: Candidate, ref: str) -> ModelEntry:
+    return _read_folder(candidate, ref) if candidate.is_folder else _read_file(candidate, ref)
 
 
 def _weights(path: Path) -> list[Path]:
@@ -217,10 +270,9 @@ def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
         path=candidate.path,
         size_bytes=candidate.size_bytes,
     )
-    if candidate.path.suffix.lower() in PICKLE_ENDINGS:
-        return replace(entry, problem=_PICKLE)
+    ending = candidate.path.suffix.lower()
     try:
-        found = recognise(read_header(candidate.path))
+        found = recognise(_table(candidate.path, ending))
     except ModelError as error:
         return replace(entry, problem=error.message)
     except OSError as error:
@@ -232,8 +284,17 @@ def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
         family=found.family,
         variant=found.variant,
         recommended=found.recommended,
-        problem=found.problem,
+        problem=found.problem or _FORMAT_PROBLEMS.get(ending, ""),
     )
+
+
+def _table(path: Path, ending: str) -> Header:
+    """The table of tensors of ``path``. Raises ModelError, OSError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ModelError("It is a folder or device under a model file's name.")
+    if ending in PICKLE_ENDINGS:
+        return torch_header(path)
+    return gguf_header(path) if ending == ".gguf" else read_header(path)
 
 
 def _asked(entry: ModelEntry, kind: ModelKind) -> ModelEntry:

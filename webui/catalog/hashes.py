@@ -25,10 +25,14 @@ class HashStore:
         self._store = store
         self._lock = threading.Lock()
         self._table: dict[str, list[int | str]] | None = None
+        self.revision = 0
+        """Grows whenever the table does."""
 
     def known(self, paths: list[Path]) -> str:
         """The digest of ``paths`` where every one of them is remembered as it is now; else empty."""
         table = self._loaded()
+        if not table:
+            return ""
         digests = []
         for path in paths:
             real, stamp = _stamp(path)
@@ -79,6 +83,7 @@ class HashStore:
         with self._lock:
             # Another process may have learned other files since: its rows are kept.
             self._table = {**self._read(), **(self._table or {}), **learned}
+            self.revision += 1
             temporary = self._store.with_name(f"{self._store.name}.{os.getpid()}.tmp")
             try:
                 self._store.parent.mkdir(parents=True, exist_ok=True)
@@ -88,9 +93,26 @@ class HashStore:
                 log.warning("the table of model hashes cannot be written to %s: %s", self._store, error)
 
 
+def old_short_hash(path: Path) -> str:
+    """The 8 characters that A1111 showed once: of 64 KiB at 1 MiB; empty for a shorter file. Raises OSError."""
+    with path.open("rb") as stream:
+        stream.seek(0x100000)
+        part = stream.read(0x10000)
+    return hashlib.sha256(part).hexdigest()[:8] if part else ""
+
+
+def tensors_hash(path: Path) -> str:
+    """sha256 of a safetensors file without its table, which metadata may change; its first 12 characters are AutoV3.
+    Raises OSError.
+    """
+    with path.open("rb") as stream:
+        stream.seek(8 + int.from_bytes(stream.read(8), "little"))
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _stamp(path: Path) -> tuple[str, list[int | str]]:
     stat = path.stat()
-    return str(path.resolve()), [stat.st_size, stat.st_mtime_ns]
+    return os.path.realpath(path), [stat.st_size, stat.st_mtime_ns]
 
 
 def _combined(paths: list[Path], digests: list[str]) -> str:

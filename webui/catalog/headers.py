@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,14 @@ class Header:
     dtypes: frozenset[str]
     metadata: Mapping[str, str]
 
+    @cached_property
+    def _names(self) -> list[str]:
+        return sorted(self.shapes)
+
     def has(self, prefix: str) -> bool:
-        return any(key.startswith(prefix) for key in self.shapes)
+        """Whether a tensor's name begins with ``prefix``."""
+        place = bisect_left(self._names, prefix)
+        return place < len(self._names) and self._names[place].startswith(prefix)
 
 
 def read_header(path: Path) -> Header:
@@ -50,13 +59,27 @@ def read_header(path: Path) -> Header:
             raise ModelError(_not_safetensors(start + stream.read(56), length, size_bytes), hint=_AGAIN)
         raw = stream.read(length)
     try:
-        table = json.loads(raw)
+        table = json.loads(raw, object_pairs_hook=_without_twins)
+    except _Twice as error:
+        raise ModelError(f"The file's table names {str(error)[:80]!r} twice.", hint=_AGAIN) from None
     except (ValueError, RecursionError):
         raise ModelError(_not_safetensors(start + raw[:56], length, size_bytes), hint=_AGAIN) from None
     return _checked(table, size_bytes - 8 - length)
 
 
 _AGAIN = "Fetch the file again from where it came."
+
+
+class _Twice(Exception):
+    """A name that a table holds two times: two programs may read two different models from it."""
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return table
 
 
 def _not_safetensors(start: bytes, length: int, size_bytes: int) -> str:
@@ -83,7 +106,7 @@ def _checked(table: Any, data_bytes: int) -> Header:
     metadata = table.pop("__metadata__", None) or {}
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes = set()
-    end = 0
+    places: list[tuple[int, int]] = []
     for name, row in table.items():
         try:
             shape, dtype = tuple(row["shape"]), str(row["dtype"])
@@ -94,9 +117,14 @@ def _checked(table: Any, data_bytes: int) -> Header:
         integers = all(isinstance(value, int) and value >= 0 for value in (*shape, first, last))
         if not integers or first > last or (bits and (last - first) * 8 != bits):
             raise ModelError(f"The file's table is damaged at tensor {name[:80]!r}.", hint=_AGAIN)
-        end = max(end, last)
+        if last > first:
+            places.append((first, last))
         shapes[name] = shape
         dtypes.add(dtype)
+    places.sort()
+    if any(before[1] > after[0] for before, after in pairwise(places)):
+        raise ModelError("The file's table is damaged: two tensors lie on the same bytes.", hint=_AGAIN)
+    end = places[-1][1] if places else 0
     if end > data_bytes:
         raise ModelError(f"The file is cut off: {end - data_bytes} bytes of its tensors are missing.", hint=_AGAIN)
     if not isinstance(metadata, dict):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .headers import Header
+from .marks import DENOISERS, PREFIXES, UPSCALER_PREFIXES, UPSCALERS, WHOLES, match
 
 NATIVE_SIZE_PX: Mapping[str, int] = {
     "sd1": 512,
@@ -32,7 +33,22 @@ _LORA_MARKS = (
     ".lora.down.weight",
     ".hada_w1_a",
     ".lokr_w1",
+    ".lokr_w1_a",
+    ".lokr_w2_a",
     ".lora_A.default.weight",
+    ".lora_linear_layer.down.weight",
+    ".oft_blocks",
+    ".oft_diag",
+    ".lokr_w2",
+    ".dora_scale",
+)
+_LYCORIS: tuple[tuple[str, str], ...] = (
+    (".hada_w1_a", "loha"),
+    (".lokr_w1", "lokr"),
+    (".lokr_w2", "lokr"),
+    (".oft_blocks", "oft"),
+    (".oft_diag", "oft"),
+    (".dora_scale", "dora"),
 )
 _TEXT_ENCODER_MARKS = (
     "text_model.encoder.layers.0.",
@@ -56,13 +72,15 @@ def recognise(header: Header) -> Recognised:
     """What the file with this table is; ``unknown`` with a problem where no rule fits."""
     for rule in (
         _whole_unet_checkpoint,
-        _transformer_checkpoint,
         _lora,
         _controlnet,
+        _denoiser,
+        _by_marks,
         _vae,
         _embedding,
         _unet,
         _text_encoder,
+        _upscaler,
     ):
         found = rule(header)
         if found is not None:
@@ -131,24 +149,32 @@ def _says_v_prediction(header: Header) -> bool:
     return said.lower().replace("-", "_") in ("v", "v_prediction", "v_pred")
 
 
-def _transformer_checkpoint(header: Header) -> Recognised | None:
-    """FLUX and SD3 denoisers; their single files rarely hold the text encoders."""
-    family = ""
-    for prefix in ("", _UNET):
-        if prefix + "double_blocks.0.img_attn.qkv.weight" in header.shapes:
-            family = "flux"
-        elif header.has(prefix + "joint_blocks.0.context_block."):
-            family = "sd3"
-    if not family:
+def _denoiser(header: Header) -> Recognised | None:
+    """Denoisers that are transformers; their single files rarely hold the text encoders."""
+    mark = match(header, DENOISERS, PREFIXES)
+    if mark is None:
         return None
-    problem = f"Single files of {family} cannot be loaded; the same model as a diffusers folder can."
-    return Recognised("text_to_image", family, recommended=recommended_for(family), problem=problem)
+    problem = f"Single files of {mark.family} cannot be loaded; the same model as a diffusers folder can."
+    return Recognised(mark.kind, mark.family, recommended=recommended_for(mark.family), problem=problem)
+
+
+def _by_marks(header: Header) -> Recognised | None:
+    """GANs, adapters and autoencoders that a few names give away."""
+    mark = match(header, WHOLES, ("", "state_dict."))
+    return Recognised(mark.kind, mark.family) if mark else None
+
+
+def _upscaler(header: Header) -> Recognised | None:
+    mark = match(header, UPSCALERS, UPSCALER_PREFIXES)
+    return Recognised(mark.kind, mark.family) if mark else None
 
 
 def _lora(header: Header) -> Recognised | None:
-    if not any(key.endswith(_LORA_MARKS) for key in header.shapes):
+    ends = [key for key in header.shapes if key.endswith(_LORA_MARKS)]
+    if not ends:
         return None
-    return Recognised("lora", _lora_family(header))
+    variant = next((name for mark, name in _LYCORIS if any(key.endswith(mark) for key in ends)), "")
+    return Recognised("lora", _lora_family(header), variant)
 
 
 def _lora_family(header: Header) -> str:

@@ -11,8 +11,8 @@ from .folders import INDEX
 
 DEPTH = 6
 """Levels of folders that are looked at below a models folder."""
-PICKLE_ENDINGS = (".ckpt", ".pt", ".pth")
-WEIGHT_ENDINGS = (".safetensors", *PICKLE_ENDINGS)
+PICKLE_ENDINGS = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+WEIGHT_ENDINGS = (".safetensors", ".gguf", *PICKLE_ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,17 @@ def _walk(folder: Path, relative: str, depth: int, above: frozenset[str]) -> Ite
         if row.name.startswith("."):
             continue
         below = f"{relative}/{row.name}" if relative else row.name
+        is_weights = row.name.lower().endswith(WEIGHT_ENDINGS)
         try:
-            if row.is_dir():
+            if row.is_dir() and not (is_weights and not os.path.exists(os.path.join(row.path, INDEX))):
                 if depth > 0:
                     yield from _walk(Path(row.path), below, depth - 1, above | {real})
-            elif row.name.lower().endswith(WEIGHT_ENDINGS):
+            elif is_weights:
                 stat = row.stat()
                 yield Candidate(Path(row.path), below, False, stat.st_size, (stat.st_size, stat.st_mtime_ns))
-        except OSError:  # vanished meanwhile, or a link to nothing
-            continue
+        except OSError:  # a link to nothing or to itself; what it is said to be shows in the list
+            if is_weights:
+                yield Candidate(Path(row.path), below, False, 0, (0, 0))
 
 
 def _folder(folder: Path, relative: str) -> Candidate:
