@@ -31,6 +31,8 @@ AVATAR_SPEC: dict[str, tuple[str, ...]] = {
 }
 # The attributes that only the richer world has; a plain avatar holds the first value of each.
 ADDED = tuple(n for n in AVATAR_SPEC if n not in SPEC)
+# Moods that sunglasses hide.
+_MOODS_OF_THE_EYES = ("winking", "sleepy")
 # A line drawing on paper has no colours.
 _COLOURS = ("skin", "hair_colour", "eyes", "clothes", "background")
 
@@ -97,6 +99,7 @@ def visible(avatar: Avatar) -> dict[str, bool]:
     shown = dict.fromkeys(AVATAR_SPEC, True)
     shown["hair_colour"] = avatar.hair_style != "bald" or avatar.beard != "none"
     shown["eyes"] = avatar.eyewear != "sunglasses"
+    shown["mood"] = shown["eyes"] or avatar.mood not in _MOODS_OF_THE_EYES
     if avatar.style == "sketch":
         shown.update(dict.fromkeys(_COLOURS, False))
     return shown
@@ -122,7 +125,7 @@ def sample_avatar(seed: int) -> Avatar:
 
 
 def sample_rich_avatar(seed: int) -> Avatar:
-    """The avatar of this seed with every attribute of AVATAR_SPEC drawn; all are independent but a child's beard.
+    """The avatar of this seed with every attribute of AVATAR_SPEC drawn, all independent of each other.
 
     Where the mood is one of SPEC's it is sample_avatar's, so the plain person is recognised in the rich one.
     """
@@ -131,6 +134,4 @@ def sample_rich_avatar(seed: int) -> Avatar:
     mood = pick(rng, AVATAR_SPEC["mood"])
     if mood not in SPEC["mood"]:
         changes["mood"] = mood
-    if changes["age"] == "child":
-        changes["beard"] = "none"
     return sample_avatar(seed).with_(**changes)

@@ -15,7 +15,8 @@ from .palette import BACKGROUNDS, CLOTHES, HAIR, SKINS, WHITE
 from .pen import Colour, Pen, curve, mix
 from .styles import lines, stylise
 
-_SUPERSAMPLING = 3
+# A flat picture is the mean of 3 x 3 pixels; styles that draw lines or blur need no more than 2 x 2.
+_SUPERSAMPLING = {"flat": 3, "pixel": 3, "halftone": 3, "sketch": 2, "watercolour": 2}
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ def draw_avatar(avatar: Avatar, size: int = 128) -> Image.Image:
 
     Raises ValueError for a size outside 16..4096.
     """
-    large = light(_draw_flat(avatar, size), avatar.lighting)
-    return large.reduce(_SUPERSAMPLING) if avatar.style == "flat" else stylise(large, size, avatar.style)
+    factor = _SUPERSAMPLING[avatar.style]
+    large = light(_draw_flat(avatar, size, factor), avatar.lighting)
+    return large.reduce(factor) if avatar.style == "flat" else stylise(large, size, avatar.style, avatar.pose)
 
 
 def line_drawing(avatar: Avatar, size: int = 128) -> Image.Image:
@@ -51,14 +53,14 @@ def line_drawing(avatar: Avatar, size: int = 128) -> Image.Image:
 
     Raises ValueError for a size outside 16..4096.
     """
-    return lines(_draw_flat(avatar.with_(lighting="day"), size), size).convert("RGB")
+    return lines(_draw_flat(avatar.with_(lighting="day"), size, 2), size).convert("RGB")
 
 
-def _draw_flat(avatar: Avatar, size: int) -> Image.Image:
-    """The picture in flat colours by daylight, _SUPERSAMPLING times as large."""
+def _draw_flat(avatar: Avatar, size: int, factor: int) -> Image.Image:
+    """The picture in flat colours by daylight, `factor` times as large."""
     if not 16 <= size <= 4096:
         raise ValueError(f"avatar size: expected 16 to 4096 pixels, got {size}")
-    side = size * _SUPERSAMPLING
+    side = size * factor
     background = BACKGROUNDS[avatar.background]
     image = Image.new("RGB", (side, side), background)
     pen, pose = Pen(image), pose_of(avatar)
@@ -66,13 +68,13 @@ def _draw_flat(avatar: Avatar, size: int) -> Image.Image:
     pen.ellipse(64, 62, 54, 54, mix(background, WHITE, 0.30))
     draw_sky(pen, avatar.lighting)
 
-    pen.place(pose.dx, pose.dy, pose.zoom, pose.tilt)
+    _place_head(pen, pose, avatar.age)
     draw_hair_back(pen, avatar, hair)
-    pen.place(pose.dx * 0.4)
+    _place_body(pen, pose, avatar.age)
     _draw_body(pen, skin, CLOTHES[avatar.clothes])
     draw_garment(pen, avatar.garment, CLOTHES[avatar.clothes])
     draw_neckwear(pen, avatar.accessory)
-    pen.place(pose.dx, pose.dy, pose.zoom, pose.tilt)
+    _place_head(pen, pose, avatar.age)
     _draw_head(pen, skin, pose.width)
     draw_marks_of_age(pen, avatar.age, skin)
     if avatar.beard != "none":
@@ -90,11 +92,25 @@ def _draw_flat(avatar: Avatar, size: int) -> Image.Image:
     return image
 
 
+def _place_head(pen: Pen, pose: Pose, age: str) -> None:
+    """A child's head is lower and a little smaller than an adult's."""
+    dy, zoom = (8.0, 0.95) if age == "child" else (0.0, 1.0)
+    pen.place(pose.dx, pose.dy + dy, pose.zoom * zoom, pose.tilt)
+
+
+def _place_body(pen: Pen, pose: Pose, age: str) -> None:
+    """A child's shoulders are lower and narrower, so that the head is large beside them."""
+    if age == "child":
+        pen.place(pose.dx * 0.4, 8.5, 0.82)
+    else:
+        pen.place(pose.dx * 0.4)
+
+
 def feature_mask(avatar: Avatar, size: int = 128) -> Image.Image:
     """L picture, 255 where eyes, brows, eyewear, mouth and beard are: what a small autoencoder loses first."""
     mask = Image.new("L", (size, size), 0)
     pen, pose = Pen(mask), pose_of(avatar)
-    pen.place(pose.dx, pose.dy, pose.zoom, pose.tilt)
+    _place_head(pen, pose, avatar.age)
     worn = avatar.eyewear != "none"
     for side_x in (-1, 1):
         pen.ellipse(64 + side_x * 13.5, 62 if worn else 60, 14 if worn else 10, 14 if worn else 13, 255)

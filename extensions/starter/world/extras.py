@@ -11,7 +11,7 @@ from .pen import Colour, Pen, curve, mix
 _GOLD: Colour = (250, 196, 48)
 _SCARF, _SCARF_DARK = (226, 84, 96), (178, 52, 72)
 # Light multiplies a picture by these shares of red, green and blue: little, so that colours keep their names.
-_LIGHT = {"warm": (1.0, 0.94, 0.82), "night": (0.82, 0.85, 0.96)}
+_LIGHT = {"warm": (1.0, 0.95, 0.86), "night": (0.90, 0.92, 1.0)}
 _STARS = ((12, 14, 1.5), (27, 26, 1.0), (9, 40, 1.0), (36, 9, 1.1), (92, 9, 1.2), (118, 46, 1.2), (8, 66, 1.3))
 
 
@@ -44,7 +44,8 @@ def draw_garment(pen: Pen, kind: str, cloth: Colour) -> None:
             pen.stroke(curve((30, y + 1), ((46, y + 4), (82, y + 4), (98, y + 1))), 2.8, pale)
         pen.stroke(curve((50, 104), ((53, 117), (75, 117), (78, 104))), 4.2, mix(cloth, INK, 0.3))
     elif kind == "overalls":
-        under = (250, 236, 206)
+        # White overalls show over a dark shirt, all others over a cream one.
+        under = (250, 236, 206) if min(cloth) < 200 else (96, 150, 196)
         pen.polygon([(26, 107), (46, 104), (46, 132), (17, 132)], under)
         pen.polygon([(102, 107), (82, 104), (82, 132), (111, 132)], under)
         for s in (-1, 1):
@@ -59,7 +60,7 @@ def draw_garment(pen: Pen, kind: str, cloth: Colour) -> None:
 
 
 def draw_marks_of_age(pen: Pen, age: str, skin: Colour) -> None:
-    """A child's freckles and round cheeks; an elder's lines beside eyes and mouth."""
+    """A child's freckles and round cheeks; an elder's lines on the forehead and beside eyes and mouth."""
     if age == "child":
         for s in (-1, 1):
             pen.ellipse(64 + s * 20, 77, 6.4, 5.0, mix(skin, (255, 70, 84), 0.42))
@@ -67,6 +68,12 @@ def draw_marks_of_age(pen: Pen, age: str, skin: Colour) -> None:
                 pen.ellipse(64 + s * x, y, 1.15, 1.15, mix(skin, (116, 44, 20), 0.6))
     elif age == "elder":
         line = mix(skin, (80, 30, 20), 0.5)
+        for y, reach in ((43.0, 9.0), (47.0, 11.0)):
+            pen.stroke(
+                curve((64 - reach, y), ((64 - reach / 2, y - 1.6), (64 + reach / 2, y - 1.6), (64 + reach, y))),
+                1.4,
+                line,
+            )
         for s in (-1, 1):
             pen.stroke(
                 curve((64 + s * 10.5, 75.5), ((64 + s * 16, 78), (64 + s * 18, 83), (64 + s * 17, 89))), 1.7, line

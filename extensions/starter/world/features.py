@@ -11,13 +11,15 @@ from .pen import Colour, Pen, curve, mix
 _EYE_X, _EYE_Y = 13.5, 63.0
 _MOUTH = (120, 34, 44)
 _LIP = (168, 58, 62)
+_ELDER_BROW: Colour = (206, 208, 214)
 
 
 def draw_eyes(pen: Pen, avatar: Avatar, hair: Colour, gaze: float) -> None:
     """Eyes and brows; the mood moves lids and brows."""
     mood, iris = avatar.mood, EYES[avatar.eyes]
-    wide = (1.15 if mood == "surprised" else 1.0) * (1.1 if avatar.age == "child" else 1.0)
-    brow = mix(hair, INK, 0.35)
+    wide = (1.15 if mood == "surprised" else 1.0) * (1.2 if avatar.age == "child" else 1.0)
+    brow = _ELDER_BROW if avatar.age == "elder" else mix(hair, INK, 0.35)
+    brow_width = 4.0 if avatar.age == "elder" else 2.6
     for s in (-1, 1):
         x = 64 + s * _EYE_X
         if mood == "winking" and s == 1:
@@ -36,7 +38,7 @@ def draw_eyes(pen: Pen, avatar: Avatar, hair: Colour, gaze: float) -> None:
                 (inner, top + slant * 0.6),
                 ((inner + s * 4, top + bend), (outer - s * 5, top + bend), (outer, top + 0.8 - slant * 0.45)),
             ),
-            2.6,
+            brow_width,
             brow,
         )
 

@@ -28,13 +28,16 @@ def lines(large: Image.Image, size: int) -> Image.Image:
     return strong.resize((size, size), Image.Resampling.BOX)
 
 
-def stylise(large: Image.Image, size: int, style: str) -> Image.Image:
-    """RGB, supersampled -> RGB of size x size in this style (a value of AVATAR_SPEC["style"])."""
+def stylise(large: Image.Image, size: int, style: str, seed: int = 0) -> Image.Image:
+    """RGB, supersampled -> RGB of size x size in this style (a value of AVATAR_SPEC["style"]).
+
+    `seed` says where a watercolour's paper takes little pigment.
+    """
     if style == "sketch":
         return ImageOps.colorize(lines(large, size), _PENCIL, _PAPER)
     flat = large.resize((size, size), Image.Resampling.BOX)
     if style == "watercolour":
-        return _watercolour(flat, lines(large, size))
+        return _watercolour(flat, lines(large, size), seed)
     if style == "pixel":
         return _pixel(large, size)
     if style == "halftone":
@@ -42,24 +45,32 @@ def stylise(large: Image.Image, size: int, style: str) -> Image.Image:
     return flat
 
 
-def _watercolour(flat: Image.Image, edges: Image.Image) -> Image.Image:
+def _watercolour(flat: Image.Image, edges: Image.Image, seed: int) -> Image.Image:
     """Soft washes: pigment pools at edges, and paper shows through where the wash is thin."""
-    soft = np.asarray(flat.filter(ImageFilter.GaussianBlur(flat.width / 150)), np.float32)
-    pooled = np.asarray(edges.filter(ImageFilter.GaussianBlur(flat.width / 220)), np.float32)[..., None] / 255
-    thin = _wash(flat.width)[..., None]
+    soft = np.asarray(flat.filter(ImageFilter.BoxBlur(flat.width / 128)), np.float32)
+    pooled = np.asarray(edges.filter(ImageFilter.BoxBlur(flat.width / 180)), np.float32)[..., None] / 255
+    thin = np.roll(_wash(flat.width), _offsets(seed, flat.width), axis=(0, 1))[..., None]
     paper = np.array(_PAPER, np.float32)
     return Image.fromarray((paper + (soft * (0.86 + 0.14 * pooled) - paper) * thin).clip(0, 255).astype(np.uint8))
 
 
 @lru_cache(maxsize=8)
 def _wash(size: int) -> np.ndarray:
-    """float32 [size,size] in 0.55..0.95: how much pigment each place of the paper took."""
+    """float32 [size,size] in 0.55..0.95: how much pigment each place of the paper took; without a seam when rolled."""
     rng = np.random.RandomState(20)
     layers = np.zeros((size, size), np.float32)
     for cells, weight in ((5, 0.55), (14, 0.3), (64, 0.15)):
-        noise = Image.fromarray((rng.rand(cells, cells) * 255).astype(np.uint8))
-        layers += weight * np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255
+        # Two cells of the far side around the noise let the interpolation wrap.
+        noise = Image.fromarray(np.pad((rng.rand(cells, cells) * 255).astype(np.uint8), 2, mode="wrap"))
+        inner = (2, 2, cells + 2, cells + 2)
+        layers += weight * np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC, inner), np.float32) / 255
     return 0.55 + 0.4 * layers
+
+
+def _offsets(seed: int, size: int) -> tuple[int, int]:
+    """Rows and columns in 0..size-1, far apart for neighbouring seeds (Knuth's multiplicative hash)."""
+    mixed = seed * 2654435761 % 2**32
+    return mixed // 2**16 % size, mixed % 2**16 % size
 
 
 def _pixel(large: Image.Image, size: int) -> Image.Image:
