@@ -230,6 +230,31 @@ def test_what_did_not_change_is_not_opened_again(
     assert opened == ["a", "b", "c", "b"]
 
 
+def test_another_process_opens_only_what_changed(
+    settings: Settings, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(models / "starter" / "avatar")
+    write_weights(models / "checkpoints" / "a.safetensors", SD1)
+    (models / "checkpoints" / "bad.ckpt").write_bytes(b"<html>")
+    before = Catalog(settings).entries()
+    opened: list[str] = []
+    monkeypatch.setattr(catalog_module, "recognise", lambda header: opened.append("opened"))
+    assert Catalog(settings).entries() == before
+    assert not opened
+    (settings.data_dir / "cache" / "models.json").write_text('{"version": 1}')
+    monkeypatch.undo()
+    assert Catalog(settings).entries() == before
+
+
+def test_what_is_gone_leaves_the_list(settings: Settings, models: Path) -> None:
+    file = write_weights(models / "a.safetensors", SD1)
+    catalog = Catalog(settings)
+    assert len(catalog.entries()) == 1
+    file.unlink()
+    assert catalog.refresh() == ()
+    assert Catalog(settings).entries() == ()
+
+
 def test_hashes_are_of_the_weights_and_computed_once(
     settings: Settings, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

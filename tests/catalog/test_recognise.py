@@ -20,6 +20,10 @@ def header(shapes: dict[str, tuple[int, ...]], dtypes: tuple[str, ...] = ("F16",
     return Header(shapes, frozenset(dtypes), metadata)
 
 
+def names(*given: str) -> dict[str, tuple[int, ...]]:
+    return dict.fromkeys(given, (2, 2))
+
+
 def without(shapes: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {key: value for key, value in shapes.items() if not key.startswith(prefix)}
 
@@ -56,6 +60,35 @@ def without(shapes: dict[str, Any], prefix: str) -> dict[str, Any]:
         ({"clip_l": (4, 768), "clip_g": (4, 1280)}, "embedding", "sdxl"),
         ({"conv_in.weight": (320, 4, 3, 3), "down_blocks.0.a": (1,), "time_embedding.b": (1,)}, "unet", ""),
         ({"text_model.encoder.layers.0.mlp.fc1.weight": (8, 8)}, "text_encoder", ""),
+        (names("single_stream_modulation.lin.weight", "double_blocks.0.img_attn.qkv.weight"), "text_to_image", "flux2"),
+        (names("distilled_guidance_layer.in_proj.bias"), "text_to_image", "chroma"),
+        (names("transformer_blocks.0.img_mod.1.weight", "txt_norm.weight"), "text_to_image", "qwenimage"),
+        (names("layers.0.adaLN_modulation.0.weight", "cap_embedder.1.weight"), "text_to_image", "zimage"),
+        (names("blocks.0.cross_attn.q_linear.weight", "y_embedder.y_proj.fc1.weight"), "text_to_image", "pixart"),
+        (
+            names("blocks.0.cross_attn.q_linear.weight", "blocks.0.mlp.inverted_conv.conv.weight"),
+            "text_to_image",
+            "sana",
+        ),
+        (names("head.modulation", "blocks.0.self_attn.q.weight"), "video", "wan"),
+        (names("adapter.body.0.resnets.0.block1.weight"), "t2i_adapter", ""),
+        (names("image_proj.proj.weight", "ip_adapter.1.to_k_ip.weight"), "ip_adapter", ""),
+        (names("g_ema.style.1.weight", "g_ema.convs.0.conv.weight"), "gan", "stylegan2_rosinality"),
+        (names("G_ema.synthesis.b4.const", "G_ema.mapping.fc0.weight"), "gan", "stylegan2"),
+        (names("G_ema.synthesis.input.freqs", "G_ema.mapping.fc0.weight"), "gan", "stylegan3"),
+        (names("generator.gen_z.weight_orig", "embeddings.weight"), "gan", "biggan_deep"),
+        (names("quantize.embedding.weight", "loss.a", "encoder.down.0.block.0.norm1.weight"), "vqgan", "taming"),
+        (names("conv_first.weight", "body.0.rdb1.conv1.weight", "conv_last.weight"), "upscaler", "esrgan"),
+        (
+            names("params_ema.conv_first.weight", "params_ema.body.0.rdb1.conv1.weight", "params_ema.conv_last.weight"),
+            "upscaler",
+            "esrgan",
+        ),
+        (names("conv_first.weight", "layers.0.residual_group.blocks.0.norm1.weight"), "upscaler", "swinir"),
+        (names("body.0.weight", "body.1.weight", "body.2.weight"), "upscaler", "compact"),
+        ({"string_to_param.*": (4, 768)}, "embedding", "sd1"),
+        ({"<token>": (1, 1024)}, "embedding", "sd2"),
+        (names("lora_unet_a.lokr_w1"), "lora", ""),
         ({"something": (3, 3)}, "unknown", ""),
         ({}, "unknown", ""),
     ],
