@@ -6,21 +6,36 @@ Light: Pillow, NumPy and the standard library only.
 from .attributes import AVATAR_SPEC, SPEC, Avatar, sample_avatar, sample_rich_avatar, visible
 from .captions import caption
 from .captions_zh import caption_zh
-from .draw import draw_avatar, feature_mask, line_drawing
+from .draw import draw_avatar
 from .edits import Edit, edit
-from .subject import LANGUAGES, SHARED, SPECS, Subject, describe, draw, head_name, heads, sample
+from .scenes import SCENE_SPEC, Scene, sample_scene
+from .subject import (
+    LANGUAGES,
+    SHARED,
+    SPECS,
+    Subject,
+    describe,
+    draw,
+    feature_mask,
+    head_name,
+    heads,
+    line_drawing,
+    sample,
+)
 from .vocabulary import vocabulary_texts
 from .wording import Caption
 
 __all__ = [
     "AVATAR_SPEC",
     "LANGUAGES",
+    "SCENE_SPEC",
     "SHARED",
     "SPEC",
     "SPECS",
     "Avatar",
     "Caption",
     "Edit",
+    "Scene",
     "Subject",
     "caption",
     "caption_zh",
@@ -35,6 +50,7 @@ __all__ = [
     "sample",
     "sample_avatar",
     "sample_rich_avatar",
+    "sample_scene",
     "visible",
     "vocabulary_texts",
 ]

@@ -74,7 +74,7 @@ _LIGHTS: Options = {
     "warm": ("warm light", "at sunset", "golden light"),
     "night": ("at night", "night sky", "moonlight"),
 }
-_STYLES: Options = {
+STYLES: Options = {
     "sketch": ("pencil sketch", "line drawing", "sketch"),
     "watercolour": ("watercolour", "watercolor painting", "watercolour painting"),
     "pixel": ("pixel art",),
@@ -84,7 +84,7 @@ _CLOTHES = ("shirt", "shirt", "sweater", "t-shirt", "top", "clothes")
 _PLACES = ("{c} background", "{c} background", "on a {c} background", "in front of a {c} wall", "the background is {c}")
 
 _WORN = {"eyewear": _EYEWEAR, "hat": _HATS, "beard": _BEARDS}
-_ADDED = {"age": _AGES, "accessory": _ACCESSORIES, "lighting": _LIGHTS, "style": _STYLES}
+_ADDED = {"age": _AGES, "accessory": _ACCESSORIES, "lighting": _LIGHTS, "style": STYLES}
 _LOOKS = ("looking", "feeling")
 
 
@@ -215,7 +215,7 @@ def vocabulary() -> Iterator[str]:
         _ACCESSORIES,
         _GARMENTS,
         _LIGHTS,
-        _STYLES,
+        STYLES,
     )
     for group in groups:
         for options in group.values():

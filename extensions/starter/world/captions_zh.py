@@ -78,7 +78,7 @@ _GARMENTS: Options = {
 }
 _PLACES = ("{c}背景", "{c}背景", "{c}的背景", "背景是{c}", "在{c}的墙前")
 _LIGHTS: Options = {"warm": ("暖光", "夕阳下", "温暖的光线"), "night": ("夜晚", "夜空下", "月光下")}
-_STYLES: Options = {
+STYLES: Options = {
     "sketch": ("铅笔素描", "线稿", "素描"),
     "watercolour": ("水彩画", "水彩"),
     "pixel": ("像素画", "像素艺术"),
@@ -117,7 +117,7 @@ def caption_zh(avatar: Avatar, seed: int, full: bool = False) -> Caption:
         parts["accessory"] = words.one(_ACCESSORIES[avatar.accessory])
     if "background" in named:
         parts["background"] = _coloured(words.one(_PLACES), words.one(_COLOURS[avatar.background]))
-    for name, options in (("lighting", _LIGHTS), ("style", _STYLES), ("age", _AGES)):
+    for name, options in (("lighting", _LIGHTS), ("style", STYLES), ("age", _AGES)):
         value = getattr(avatar, name)
         if value in options and visible(avatar)[name]:
             parts[name] = words.one(options[value])
@@ -169,7 +169,7 @@ def _sentence(words: Words, parts: dict[str, str]) -> str:
 
 def vocabulary_zh() -> Iterator[str]:
     """Texts that together hold every word of the Chinese captions."""
-    for group in (_AGES, _MOODS, _COLOURS, _HAIR, _SKINS, _ACCESSORIES, _GARMENTS, _LIGHTS, _STYLES, *_WORN.values()):
+    for group in (_AGES, _MOODS, _COLOURS, _HAIR, _SKINS, _ACCESSORIES, _GARMENTS, _LIGHTS, STYLES, *_WORN.values()):
         for options in group.values():
             for text in options:
                 # Verbs and nouns are words of their own: 戴着 and 眼镜, not 戴着眼镜.

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .edit_phrases import TABLES, Phrases
+from .scene_phrases import SCENE_TABLES
 from .subject import SPECS, Subject
 from .wording import Words
 
+_TABLES = {**TABLES, "scene": SCENE_TABLES}
 _SECOND = 0.25
 _JOINTS = {"en": (" and ", ", then "), "zh": ("，并", "，再")}
 
@@ -31,9 +33,9 @@ def edit(subject: Subject, seed: int, language: str = "en") -> Edit:
 
     Raises ValueError for a domain or language without phrases.
     """
-    tables = TABLES.get(subject.domain, {})
+    tables = _TABLES.get(subject.domain, {})
     if language not in tables:
-        known = ", ".join(f"{d} in {' and '.join(t)}" for d, t in TABLES.items())
+        known = ", ".join(f"{d} in {' and '.join(t)}" for d, t in _TABLES.items())
         raise ValueError(f"edit of a {subject.domain} in language {language!r}: expected one of {known}")
     words = Words(f"edit:{seed}")
     after, name, text = _change(words, subject, tables[language], frozenset())
@@ -82,7 +84,7 @@ def _instruction(words: Words, phrases: Phrases, old: str, new: str) -> str:
 
 def vocabulary_edits() -> Iterator[str]:
     """Texts that together hold every word of the instructions."""
-    for tables in TABLES.values():
+    for tables in _TABLES.values():
         for table in tables.values():
             for phrases in table.values():
                 for template in (*phrases.change, *phrases.add, *phrases.remove):
