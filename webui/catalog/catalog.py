@@ -92,6 +92,13 @@ class Catalog:
             found = self._entries
         return tuple(entry for entry in found if not kind or entry.kind == kind)
 
+    def known(self) -> tuple[ModelEntry, ...]:
+        """What the last scan found, of this process or an earlier one; the folders are not read."""
+        with self._lock:
+            if self._entries is not None:
+                return self._entries
+            return tuple(entry for _, entry in read_index(self._index).values())
+
     def refresh(self) -> tuple[ModelEntry, ...]:
         """Read the folders again."""
         with self._lock:
@@ -118,8 +125,7 @@ class Catalog:
 
         Raises NotFound for what is not there, ModelError for what cannot be used or is of another kind.
         """
-        ref = _SHORT_HASH.sub("", ref.strip())
-        entry = self._find(ref, kind, self._allow_paths if allow_paths is None else allow_paths)
+        entry = self.find(ref, kind, allow_paths=allow_paths)
         if entry.problem:
             raise ModelError(f"Model {entry.ref!r} cannot be used. {entry.problem}")
         if kind and entry.format != "hub" and entry.kind != kind:
@@ -137,7 +143,9 @@ class Catalog:
             return entry
         return replace(entry, sha256=self._hashes.digest(_weights(entry.path)))
 
-    def _find(self, ref: str, kind: str, allow_paths: bool) -> ModelEntry:
+    def find(self, ref: str, kind: str = "", *, allow_paths: bool | None = None) -> ModelEntry:
+        """As ``resolve``, whether it can be used or not. Raises NotFound, ModelError where ``ref`` is ambiguous."""
+        ref = _SHORT_HASH.sub("", ref.strip())
         if not ref:
             found = self.default(kind)
             if found is None:
@@ -145,7 +153,8 @@ class Catalog:
                     f"There is no {kind_words(kind)} yet.", hint=f"Put one into {self._settings.models_dirs[0]}."
                 )
             return found
-        return self._listed(ref, kind) or self._unlisted(ref, kind, allow_paths)
+        paths = self._allow_paths if allow_paths is None else allow_paths
+        return self._listed(ref, kind) or self._unlisted(ref, kind, paths)
 
     def _listed(self, ref: str, kind: str) -> ModelEntry | None:
         """The entry whose reference, title or file name ``ref`` is. Usable ones of the kind go first."""

@@ -34,7 +34,8 @@ _DTYPES = {
 def load_torch(path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, torch.Tensor]:
     """The tensors of ``path`` whose names begin with one of ``prefixes``, on the CPU.
 
-    They stay mapped to the file, copy on write, until they are touched. Tensors that shared a storage share it again.
+    They stay mapped to the file, copy on write; those that shared a storage share memory, but where the legacy
+    format leaves them unaligned: these are copies.
     Raises ModelError, OSError.
     """
     wanted = tuple(prefixes)
