@@ -14,11 +14,11 @@ def register_pipelines() -> Iterable[PipelineSpec]:
     return [
         PipelineSpec(
             id="starter.draw",
-            title="Draw avatars",
+            title="Draw pictures",
             params=DrawParams,
             run="extensions.starter.pipelines:DrawPipeline",
             tab="starter",
-            description="Drawn people with captions and attributes known exactly: pictures, or a data set in a folder.",
+            description="Drawn people and places with captions and exact attributes: pictures, or a data set in a folder.",
         ),
         PipelineSpec(
             id="starter.train",

@@ -9,7 +9,26 @@ class DrawParams(Params):
     """Parameters of starter.draw."""
 
     samples: int = integer(
-        16, minimum=1, maximum=1_000_000, label="Pictures", help="Picture i is the person of seed + i"
+        16, minimum=1, maximum=1_000_000, label="Pictures", help="Picture i is the drawing of seed + i"
+    )
+    domain: str = choice("any", {"any": "Both", "avatar": "Avatars", "scene": "Scenes"}, label="What is drawn")
+    style: str = choice(
+        "any",
+        {
+            "any": "Any style",
+            "flat": "Flat colours",
+            "sketch": "Pencil sketch",
+            "watercolour": "Watercolour",
+            "pixel": "Pixel art",
+            "halftone": "Halftone print",
+        },
+        label="Style",
+    )
+    language: str = choice(
+        "en",
+        {"en": "English", "zh": "Chinese", "any": "Both"},
+        label="Language of captions",
+        help="Both: one caption in five is Chinese",
     )
     width: int = size(128, label="Size", minimum=16, maximum=1024, help="Side of the square picture in pixels")
     seed: int = seed()

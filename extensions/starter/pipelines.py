@@ -13,9 +13,9 @@ from PIL import Image
 from webui.api import Artifact, Context, JobFailed
 
 from .config import BUNDLED, TrainingConfig, load_config
-from .dataset import describe_avatar, write_image_folder
+from .dataset import Selection, shown_attributes, write_image_folder
 from .params import DrawParams, EvaluateParams, TrainParams
-from .world import caption, draw_avatar, sample_avatar
+from .world import draw
 
 if TYPE_CHECKING:
     from .loop import Hooks
@@ -36,17 +36,17 @@ class DrawPipeline:
                 f"starter.draw: {params.samples} single pictures were asked for, at most {_SINGLES} are made; "
                 "name a folder to write a data set"
             )
+        selection = _selection(params)
         for index in context.pending(params.samples):
             seed = params.seed + index
-            avatar = sample_avatar(seed)
-            text = caption(avatar, seed, full=params.full_captions).text
+            subject = selection.subject(seed)
             yield Artifact(
                 "image",
-                draw_avatar(avatar, params.width),
+                draw(subject, params.width),
                 index=index,
                 seed=seed,
-                title=text,
-                infotext=describe_avatar(avatar),
+                title=selection.text(subject, seed),
+                infotext=shown_attributes(subject),
             )
             context.progress(1, 1, "drawing")
 
@@ -57,7 +57,7 @@ class DrawPipeline:
             samples=params.samples,
             seed=params.seed,
             size=params.width,
-            full_captions=params.full_captions,
+            selection=_selection(params),
             progress=lambda done, total: context.progress(done, total, "drawing"),
         )
         # The library takes the file it is given, so it gets a copy and the data set stays whole.
@@ -117,6 +117,10 @@ class EvaluatePipeline:
             write_card(Path(params.card).expanduser(), numbers)
         yield Artifact("scalar", numbers, index=0, title="Quality of the starter model")
         yield Artifact("image", grid(shown, 8), index=1, title="Pictures made from held-out captions")
+
+
+def _selection(params: DrawParams) -> Selection:
+    return Selection(params.domain, params.style, params.language, params.full_captions)
 
 
 def _config(params: TrainParams) -> TrainingConfig:

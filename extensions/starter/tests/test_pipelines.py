@@ -8,19 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from extensions.starter.world import draw_avatar, sample_avatar
+from extensions.starter.world import describe, draw, sample
 from webui.testing import run_pipeline
 
 # diffusers asks NumPy to convert a tensor in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def test_draw_gives_the_person_of_each_seed(tmp_path: Path) -> None:
+def test_draw_gives_the_picture_of_each_seed(tmp_path: Path) -> None:
     outcome = run_pipeline("starter.draw", {"samples": 3, "seed": 11, "width": 64}, tmp_path)
     assert outcome.state == "done"
     assert [r.seed for r in outcome.records] == [11, 12, 13]
     for seed, image in zip((11, 12, 13), outcome.images, strict=True):
-        assert image.convert("RGB").tobytes() == draw_avatar(sample_avatar(seed), 64).tobytes()
+        assert image.convert("RGB").tobytes() == draw(sample(seed), 64).tobytes()
+
+
+def test_draw_takes_one_domain_style_and_language(tmp_path: Path) -> None:
+    asked = {"samples": 2, "seed": 5, "width": 32, "domain": "avatar", "style": "pixel", "language": "zh"}
+    outcome = run_pipeline("starter.draw", asked, tmp_path)
+    assert outcome.state == "done"
+    for seed, image, record in zip((5, 6), outcome.images, outcome.records, strict=True):
+        person = sample(seed, "avatar").with_(style="pixel")
+        assert image.convert("RGB").tobytes() == draw(person, 32).tobytes()
+        assert record.title == describe(person, seed, language="zh").text
 
 
 def test_draw_writes_a_data_set(tmp_path: Path) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from extensions.starter.dataset import write_image_folder
 from extensions.starter.world import (
     AVATAR_SPEC,
     SPEC,
@@ -188,14 +185,3 @@ def test_captions_name_what_they_settle() -> None:
         if person.hat == "none":
             assert not re.search(r"\b(cap|beanie|crown)\b", said.text)
             assert "hat" in said.settles
-
-
-def test_image_folder(tmp_path: Path) -> None:
-    rows = [
-        json.loads(line) for line in write_image_folder(tmp_path, samples=3, seed=40, size=32).read_text().splitlines()
-    ]
-    assert [r["file_name"] for r in rows] == ["00000040.png", "00000041.png", "00000042.png"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == [*(r["file_name"] for r in rows), "metadata.jsonl"]
-    with Image.open(tmp_path / "00000041.png") as picture:
-        assert digest(picture) == digest(draw_avatar(sample_avatar(41), 32))
-    assert rows[1]["attributes"]["background"] == sample_avatar(41).background
