@@ -163,6 +163,7 @@ class TrainingConfig(_Part):
     )
     threads: int = Field(0, description="CPU threads, 0 for torch's own choice")
     device: str = "cpu"
+    workers: int = Field(0, ge=0, description="Processes that draw pictures; 0 leaves it to the one that trains")
     log_every: int = 50
     save_every: int = 250
     grid_every: int = 500

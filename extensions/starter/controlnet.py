@@ -11,13 +11,13 @@ from torch import Tensor
 
 from .base import Base, add_noise, base_folder, load_base
 from .config import TrainingConfig
-from .data import HELD_OUT, caption_at, grid, subjects_at, to_tensor
+from .data import HELD_OUT, caption_at, grid, line_pictures, subjects_at
 from .denoiser import place_weights
 from .export import load_pipeline, sampling, save_half
 from .latents import latent_pool
 from .loop import Hooks, Stage, step_generator
 from .warm import copy_fitting, warm_start
-from .world import Subject, line_drawing
+from .world import line_drawing
 from .world import sample as sample_subject
 
 
@@ -83,7 +83,7 @@ def control_loss(config: TrainingConfig, base: Base, model: ControlNetModel, poo
         for k, (subject, dropped) in enumerate(zip(subjects, drop.tolist(), strict=True))
     ]
     noised = add_noise(base, config, pool[chosen].float(), generator)
-    lines = line_tensors(subjects, config.size).to(base.device)
+    lines = line_pictures(subjects, config.size).to(base.device)
     context = base.nets.context(captions, base.device)
     with torch.autocast(base.device.type, torch.bfloat16):
         down, middle = model(
@@ -98,11 +98,6 @@ def control_loss(config: TrainingConfig, base: Base, model: ControlNetModel, poo
         ).sample
     weights = place_weights(subjects, config.denoiser, pool.shape[-1]).to(base.device)
     return ((made.float() - noised.target).square() * weights).mean()
-
-
-def line_tensors(subjects: list[Subject], size: int) -> Tensor:
-    """float32 [N,3,size,size] in 0..1: dark lines on white, as ControlNet pipelines hand pictures over."""
-    return torch.stack([to_tensor(line_drawing(s, size)) for s in subjects]).add(1).div(2)
 
 
 def load_control_pipeline(base: Path, controlnet: Path) -> StableDiffusionControlNetPipeline:

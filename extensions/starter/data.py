@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .world import Avatar, Caption, Edit, Subject, describe, draw, edit, feature_mask, head_name, heads, sample
+from .drawing import Pixels, draw_all, lines, mask, picture
+from .world import Caption, Edit, Subject, describe, edit, head_name, heads, sample
 from .world.edit_phrases import TABLES
 
 # Seeds below are for training; evaluation draws its subjects from beyond, so the two never meet.
@@ -60,13 +61,21 @@ def edit_at(seed: int) -> Edit:
 
 def pictures(subjects: Iterable[Subject], size: int) -> Tensor:
     """float32 [N,3,size,size] in -1..1."""
-    return torch.stack([to_tensor(draw(s, size)) for s in subjects])
+    return _colours(draw_all(list(subjects), size, picture))
+
+
+def line_pictures(subjects: Iterable[Subject], size: int) -> Tensor:
+    """float32 [N,3,size,size] in 0..1: dark lines on white, as ControlNet pipelines hand pictures over."""
+    return _colours(draw_all(list(subjects), size, lines)).add_(1).div_(2)
 
 
 def masks(subjects: Iterable[Subject], size: int) -> Tensor:
     """float32 [N,1,size,size] in 0..1: where a face's features are; nowhere in a picture without a face."""
-    none = torch.zeros(1, size, size)
-    return torch.stack([to_tensor(feature_mask(s, size)) if isinstance(s, Avatar) else none for s in subjects])
+    return torch.from_numpy(np.stack(draw_all(list(subjects), size, mask))[:, None]).float().div_(255)
+
+
+def _colours(drawn: list[Pixels]) -> Tensor:
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def label_row(subject: Subject) -> dict[str, int]:

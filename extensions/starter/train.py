@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from .config import TrainingConfig, load_config
+from .drawing import drawing_processes
 from .loop import Hooks
 
 # Stage -> the module and function that train it. Stages stand in the order in which they need each other.
@@ -33,7 +34,8 @@ def run_stage(name: str, config: TrainingConfig, folder: Path, hooks: Hooks | No
     if config.threads:
         torch.set_num_threads(config.threads)
     module, function = _TRAINERS[name].split(":")
-    getattr(importlib.import_module(f"{__package__}.{module}"), function)(config, folder, hooks)
+    with drawing_processes(config.workers):
+        getattr(importlib.import_module(f"{__package__}.{module}"), function)(config, folder, hooks)
 
 
 def main() -> None:

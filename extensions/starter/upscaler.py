@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from .config import TrainingConfig, UpscalerConfig
 from .data import HELD_OUT, grid, subjects_at, to_image, to_tensor
+from .drawing import draw_all, picture
 from .loop import Hooks, Stage, step_generator
 from .warm import warm_start
 from .world import Subject, draw
@@ -94,10 +95,11 @@ def upscaling_batch(config: TrainingConfig, step: int, scale: int) -> tuple[Tens
     part = config.upscaler
     generator = step_generator(config.seed, f"upscaler-x{scale}", step)
     low, high = [], []
-    for subject in subjects_at(HELD_OUT // 8 + step * part.batch, part.batch):
+    subjects = subjects_at(HELD_OUT // 8 + step * part.batch, part.batch)
+    for drawn in draw_all(subjects, config.size, picture):
         corner = torch.randint(0, config.size - part.crop + 1, (2,), generator=generator)
         x, y = corner.tolist()
-        large = draw(subject, config.size).crop((x, y, x + part.crop, y + part.crop))
+        large = Image.fromarray(drawn).crop((x, y, x + part.crop, y + part.crop))
         high.append(_unit(large))
         low.append(_unit(shrink(large, scale, part, generator)))
     return torch.stack(low), torch.stack(high)

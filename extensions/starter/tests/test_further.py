@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 
 from extensions.starter.base import load_base  # noqa: E402
 from extensions.starter.config import EditConfig, load_config  # noqa: E402
-from extensions.starter.controlnet import build_controlnet, line_tensors, load_control_pipeline  # noqa: E402
-from extensions.starter.data import edit_at  # noqa: E402
+from extensions.starter.controlnet import build_controlnet, load_control_pipeline  # noqa: E402
+from extensions.starter.data import edit_at, line_pictures  # noqa: E402
 from extensions.starter.edit import build_editor, dropped, edited, load_editor, save_editor  # noqa: E402
 from extensions.starter.export import load_pipeline, sample, sampling  # noqa: E402
 from extensions.starter.lora import add_lora, save_lora  # noqa: E402
@@ -68,7 +68,7 @@ def test_a_lora_loads_as_it_was_trained(trained: Path, tmp_path: Path) -> None:
 def test_a_controlnet_begins_silent_and_runs_in_diffusers(trained: Path, tmp_path: Path) -> None:
     base = load_base(TINY, trained)
     model = build_controlnet(TINY, base)
-    lines = line_tensors([sample_subject(1)], TINY.size)
+    lines = line_pictures([sample_subject(1)], TINY.size)
     assert lines.shape == (1, 3, TINY.size, TINY.size)
     assert 0 <= float(lines.min()) < float(lines.max()) <= 1
     context = base.nets.context(["a person"], torch.device("cpu"))

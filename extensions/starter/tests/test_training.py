@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from extensions.starter.autoencoder import build_autoencoder, encode, reconstruct, whiten  # noqa: E402
 from extensions.starter.config import load_config  # noqa: E402
 from extensions.starter.data import pictures, subjects_at  # noqa: E402
+from extensions.starter.drawing import drawing_processes  # noqa: E402
 from extensions.starter.judge import accuracy, load_judge  # noqa: E402
 from extensions.starter.loop import Hooks, rate_at  # noqa: E402
 from extensions.starter.tokens import MAX_LENGTH, grammar_words, load_tokenizer, save_tokenizer  # noqa: E402
@@ -139,6 +140,13 @@ def test_judge_refuses_other_attributes(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(about))
     with pytest.raises(ValueError, match="train it again"):
         load_judge(tmp_path)
+
+
+def test_further_processes_draw_the_same_pictures() -> None:
+    subjects = subjects_at(0, 9)
+    alone = pictures(subjects, 32)
+    with drawing_processes(2):
+        assert torch.equal(pictures(subjects, 32), alone)
 
 
 def test_unknown_stage(tmp_path: Path) -> None:
