@@ -72,8 +72,6 @@ class Lease:
     keys: tuple[ComponentKey, ...]
     work: Work | None = None
     work_bytes: int = 0
-    measuring: bool = False
-    """Whether the device's peak will be this lease's."""
     values: dict[str, Any] = field(default_factory=dict)
     released: bool = False
 
@@ -113,6 +111,8 @@ class ModelCache:
         self._entries: dict[ComponentKey, _Entry] = {}
         self._known_sizes: dict[ComponentKey, int] = {}
         self._loaders: set[int] = set()
+        self._measured: Lease | None = None
+        # The one lease whose work the device's peak tells of.
         self._loads = 0
         self._moves = 0
         self._ooms = 0
@@ -168,11 +168,10 @@ class ModelCache:
         """Give a lease back; a second time does nothing."""
         if held.released:
             return
-        if held.measuring and held.work is not None:
-            peak = self._memory.peak() - self._ledger.device_bytes
-            self._estimates.learn(held.work, self._device.dtype.itemsize, peak)
         with self._changed:
             held.released = True
+            if self._measured is held:
+                self._learn(held)
             held.values.clear()
             if held.exclusive:
                 self._measure_again(held.keys)
@@ -204,6 +203,7 @@ class ModelCache:
         def raised(_name: str) -> None:
             with self._changed:
                 self._ooms += 1
+                self._measured = None  # what is computed after a measure takes less than the work as it is
             if work is not None:
                 self._estimates.raise_(work, self._device.dtype.itemsize)
 
@@ -405,16 +405,28 @@ class ModelCache:
                         raise self._refusal(no) from None
                     return blockers
                 held.work_bytes = work_bytes
-                held.measuring = not self._memory.unified and not self._ledger.work_bytes and held.work is not None
+                alone = held.work is not None and not self._ledger.work_bytes
+                self._measured = held if alone else None
                 self._ledger.work_bytes += work_bytes
             for key in held.keys:
                 if self._ledger.record(key).state is State.RAM:
                     self._upload(key)
-            if held.measuring:
-                if held.work is not None and self._estimates.unsure(held.work, self._device.dtype.itemsize):
-                    self._memory.empty_cache()
-                self._memory.reset_peak()
+            if self._measured is held:
+                self._begin_measuring(held)
         return frozenset()
+
+    def _begin_measuring(self, held: Lease) -> None:
+        # What torch holds in reserve from before would count as this work's.
+        if held.work is not None and self._estimates.unsure(held.work, self._device.dtype.itemsize):
+            self._memory.empty_cache()
+        self._memory.reset_peak()
+
+    def _learn(self, held: Lease) -> None:
+        """What a lease's work took at most. A device that knows no peaks says 0, of which nothing is learned."""
+        self._measured = None
+        if held.work is not None:
+            peak = self._memory.peak() - self._ledger.device_bytes
+            self._estimates.learn(held.work, self._device.dtype.itemsize, peak)
 
     def _free_for(self, held: Lease, work_bytes: int) -> None:
         """Evict what stands in the way of a lease whose components are loaded. Raises NoRoom."""
