@@ -18,7 +18,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             params=DrawParams,
             run="extensions.starter.pipelines:DrawPipeline",
             tab="starter",
-            description="Drawn people and places with captions and exact attributes: pictures, or a data set in a folder.",
+            description="Drawn people and places, captions and exact attributes: pictures, or a data set in a folder.",
         ),
         PipelineSpec(
             id="starter.train",
