@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 _SINGLES = 1000
+# What training leaves in its folder, as it is bundled.
+MODELS = ("avatar", "judge", "edit", "controlnet", "lora", "upscaler")
 
 
 class DrawPipeline:
@@ -89,9 +91,11 @@ class TrainPipeline:
                     )
                 index += 1
         yield Artifact("table", _curve(folder), index=index, title="Loss")
-        if (folder / "avatar").is_dir():
-            packed = shutil.make_archive(str(folder / "avatar"), "zip", folder / "avatar")
-            yield Artifact("file", Path(packed), index=index + 1, seed=params.seed, title="Model directory")
+        for name in MODELS:
+            if (folder / name).is_dir():
+                index += 1
+                packed = shutil.make_archive(str(folder / name), "zip", folder / name)
+                yield Artifact("file", Path(packed), index=index, seed=params.seed, title=f"Model directory {name}")
 
 
 class EvaluatePipeline:
