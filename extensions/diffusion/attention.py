@@ -8,6 +8,7 @@ chosen another backend.
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +22,8 @@ NATIVE, SLICED = "native", "sliced"
 """torch's own choice of a kernel; the same one head after another, slow and sparing."""
 
 _MASKLESS = frozenset({"_native_flash", "sage", "_flash_3"})
+_CUDA_ONLY = frozenset({"_native_efficient", "_native_cudnn", "xformers", "sage", "_flash_3"})
+_PACKAGES = {"xformers": "xformers", "sage": "sageattention", "_flash_3": "flash_attn_interface"}
 _HEAD_DIMS = {"sage": (64, 96, 128)}
 _LIMITS = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 """Largest relative L2 distance from attention in fp32 that counts as the same result."""
@@ -57,8 +60,11 @@ def trouble(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     """
     if backend in (NATIVE, SLICED):
         return ""
-    if backend == "xformers" and device.type != "cuda":
-        return f"it needs cuda, this device is {device.type}"  # where its kernels do not load it ends in native code
+    if backend in _CUDA_ONLY and device.type != "cuda":
+        return f"it needs cuda, this device is {device.type}"  # xformers would end in native code
+    package = _PACKAGES.get(backend)
+    if package is not None and importlib.util.find_spec(package) is None:
+        return f"the package {package} is not installed"
     generator = torch.Generator("cpu").manual_seed(0)
     inputs = [torch.randn(_TRIAL, generator=generator).to(dtype) for _ in range(3)]
     query, key, value = (tensor.float() for tensor in inputs)
@@ -143,7 +149,7 @@ def _attend(
         raise
     except (Exception, SystemExit) as error:  # foreign native code may fail in any way
         said = str(error).strip().split("\n")[0]
-        raise BackendFailed(said or type(error).__name__) from error
+        raise BackendFailed(said[:200] or type(error).__name__) from error
 
 
 def _sliced(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:

@@ -62,7 +62,7 @@ def refuse_other_tasks(plan: Plan) -> None:
 def make_call(pipe: Any, plan: Plan, params: Txt2Img, width: int, height: int, generators: Sequence[Any]) -> Call:
     """The arguments for ``len(generators)`` pictures of one prompt: only what the pipeline's signature has."""
     known = inspect.signature(type(pipe).__call__).parameters
-    call = Call({"prompt": params.prompt})
+    call = Call({"prompt": params.prompt}, width=width, height=height)
     wanted: dict[str, Any] = {
         "num_inference_steps": params.steps,
         "width": width,

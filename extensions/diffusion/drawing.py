@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,30 +123,51 @@ class Drawing:
             call = make_call(pipe, self._plan, params, width, height, generators)
             self._tell(call, pipe)
             denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
-            for module in denoisers:
-                speed.forget_steps(module)
-            with attention.using(self._attention, denoisers):
-                images = self._run(pipe, call, indices, width, height)
+            images = self._run(pipe, call, indices, denoisers, work)
         self._check_size(images, width, height)
         return images
 
-    def _run(self, pipe: Any, call: Call, indices: Sequence[int], width: int, height: int) -> list[Image.Image]:
-        arguments = {**call.arguments, **self._watch(pipe, indices, width, height)}
-        self._context.check_cancelled()
-        if not self._plain:
-            return self._blank_checked(list(_pictures(pipe(**arguments, output_type="pil"))))
-        latents = pipe(**arguments, output_type="latent")[0]
-        if not torch.isfinite(latents).all():
-            raise NotFinite("denoise")
-        return list(self._decoded(pipe.vae, latents))
+    def _run(
+        self, pipe: Any, call: Call, indices: Sequence[int], denoisers: Sequence[Any], work: Work
+    ) -> list[Image.Image]:
+        """Denoise and decode. Where memory runs out, the cheapest measure that helps is taken."""
+        arguments = {**call.arguments, **self._watch(pipe, indices, call.width, call.height)}
+        arguments["output_type"] = "latent" if self._plain else "pil"
 
-    def _decoded(self, vae: Any, latents: torch.Tensor) -> Iterator[Image.Image]:
-        for row in latents.split(1):
-            self._context.check_cancelled()
-            pixels = decoding.decode(vae, row)
-            if not torch.isfinite(pixels).all():
-                raise NotFinite("decode")
-            yield decoding.to_image(pixels)
+        def denoise() -> Any:
+            if "generator" in arguments:  # from the start each time: a second attempt draws the same picture
+                generators = [self._context.generator(self._params.seed + index) for index in indices]
+                arguments["generator"] = generators if len(generators) > 1 else generators[0]
+            for module in denoisers:
+                speed.forget_steps(module)
+            with attention.using(self._attention, denoisers):
+                return pipe(**arguments)
+
+        self._context.check_cancelled()
+        knobs = {"sliced_attention": self._slice_attention}
+        output = self._context.models.attempt(denoise, knobs, work=work)
+        if not self._plain:
+            return self._blank_checked(list(_pictures(output)))
+        if not torch.isfinite(output[0]).all():
+            raise NotFinite("denoise")
+        return list(self._decoded(pipe.vae, output[0], replace(work, operation="decode")))
+
+    def _slice_attention(self) -> None:
+        self._attention = attention.SLICED
+
+    def _decoded(self, vae: Any, latents: torch.Tensor, work: Work) -> Iterator[Image.Image]:
+        may_tile = hasattr(vae, "enable_tiling") and not getattr(vae, "use_tiling", False)
+        knobs = {"vae_tiling": vae.enable_tiling} if may_tile else {}
+        try:
+            for row in latents.split(1):
+                self._context.check_cancelled()
+                pixels = self._context.models.attempt(partial(decoding.decode, vae, row), knobs, work=work)
+                if not torch.isfinite(pixels).all():
+                    raise NotFinite("decode")
+                yield decoding.to_image(pixels)
+        finally:
+            if may_tile:  # other jobs share the module
+                vae.disable_tiling()
 
     def _blank_checked(self, images: list[Image.Image]) -> list[Image.Image]:
         """A picture of one colour is how NaN looks once it is a picture."""

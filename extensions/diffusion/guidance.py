@@ -22,6 +22,8 @@ class Call:
 
     arguments: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    width: int = 0
+    height: int = 0
 
 
 def guidance(known: Mapping[str, Any], plan: Plan, params: Txt2Img) -> Call:

@@ -1,0 +1,109 @@
+"""A job of SD 1.5's size against the bare diffusers call, each in a process of its own: seconds a picture once loaded,
+and the highest memory (of the GPU where there is one, else of the process).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import _sd15
+import torch
+
+PROMPT = "a photo of a cat"
+_OWN_USE = "used by the measurement itself"
+
+
+def main() -> int:
+    parser = _sd15.options(__doc__ or "")
+    parser.add_argument("--size", type=int, default=1024 if torch.cuda.is_available() else 128)
+    parser.add_argument("--steps", type=int, default=20 if torch.cuda.is_available() else 4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--side", choices=("ours", "diffusers"), help=_OWN_USE)
+    parser.add_argument("--models", type=Path, help=_OWN_USE)
+    given = parser.parse_args()
+    if given.side:
+        side = {"ours": ours, "diffusers": theirs}[given.side]
+        seconds = side(given.models, given.size, given.steps, given.rounds)
+        print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes()}))
+        return 0
+    with _sd15.models_folder() as models:
+        # Taking turns would share a machine's moods, but not its memory: each side runs twice, in turn.
+        told: dict[str, list[dict[str, Any]]] = {"diffusers": [], "ours": []}
+        for name in ("diffusers", "ours", "ours", "diffusers"):
+            told[name].append(in_process(name, models, given.size, given.steps, given.rounds))
+    times = {name: statistics.median([s for row in rows for s in row["seconds"]]) for name, rows in told.items()}
+    peaks = {name: min(row["peak_bytes"] for row in rows) for name, rows in told.items()}
+    result = {
+        "size_px": given.size,
+        "steps": given.steps,
+        **{f"{name}_s": round(value, 3) for name, value in times.items()},
+        "job_over_diffusers": round(times["ours"] / times["diffusers"], 4),
+        **{f"{name}_peak_mib": round(value / 2**20) for name, value in peaks.items()},
+        "peak_over_diffusers": round(peaks["ours"] / peaks["diffusers"], 4),
+    }
+    _sd15.tell("memory", result, given.out)
+    return 0
+
+
+def in_process(side: str, models: Path, size: int, steps: int, rounds: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--side", side, "--models", str(models)]
+    command += ["--size", str(size), "--steps", str(steps), "--rounds", str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
+
+
+def peak_bytes() -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def ours(models: Path, size: int, steps: int, rounds: int) -> list[float]:
+    """Seconds of each job after the first, in process, from its parameters to the file on disk."""
+    from webui.testing import make_studio, run_pipeline
+
+    with tempfile.TemporaryDirectory() as data:
+        studio = make_studio(Path(data), models_dirs=[models], offline=True, cache_bytes=64 * 2**30)
+        taken = []
+        for number in range(rounds + 1):
+            asked = {"prompt": PROMPT, "model": "diffusers/sd15_0", "width": size, "height": size, "steps": steps,
+                     "guidance_scale": 7.0, "seed": number}  # fmt: skip
+            began = time.perf_counter()
+            outcome = run_pipeline("diffusion.txt2img", asked, Path(data), studio=studio)
+            taken.append(time.perf_counter() - began)
+            if outcome.state != "done":
+                raise SystemExit(f"the job {outcome.state}: {outcome.error}")
+    return taken[1:]
+
+
+def theirs(models: Path, size: int, steps: int, rounds: int) -> list[float]:
+    from extensions.diffusion.libraries import find_class
+
+    folder = str(models / "diffusers" / "sd15_0")
+    cls = find_class("diffusers", "StableDiffusionPipeline")
+    pipe = cls.from_pretrained(folder, dtype=_sd15.model_dtype(), local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.to("cuda" if torch.cuda.is_available() else "cpu")
+    taken = []
+    for number in range(rounds + 1):
+        generator = torch.Generator("cpu").manual_seed(number)
+        began = time.perf_counter()
+        pipe(PROMPT, width=size, height=size, num_inference_steps=steps, guidance_scale=7.0, generator=generator)
+        taken.append(time.perf_counter() - began)
+    return taken[1:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
