@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,14 @@ def open_tab(page: Page, name: str) -> None:
 
 def open_tab_of_form(page: Page, slug: str) -> None:
     page.locator(f"#form-{slug}-button").click()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what only the server can tell."""
+    limit = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < limit, "it did not come true in time"
+        time.sleep(0.05)
 
 
 def seed_of(page: Page) -> str:
@@ -308,6 +317,27 @@ def test_queue_and_extensions_are_listed(page: Page, server: Server) -> None:
     open_tab(page, "extensions")
     expect(page.locator('[data-extension="sketch"] .ll-pill')).to_have_text("loaded")
     expect(page.locator('[data-stat="device"]')).to_have_class(re.compile("good"))
+
+
+def test_the_memory_panel_shows_pins_and_unloads(page: Page, server: Server) -> None:
+    server.run(style="soft")
+    page.locator("[data-stat=memory]").click()
+    panel = page.locator("dialog.ll-memory")
+    row = panel.locator(".ll-memory-row", has_text="palette")
+    expect(row).to_contain_text("kept for the next job")
+    expect(row).to_contain_text("1.0 MB")
+    row.get_by_role("button", name="Pin: keep it in memory").click()
+    expect(row).to_contain_text("pinned")
+    panel.get_by_role("button", name="Unload what is idle").click()
+    expect(row, "pinned").to_be_visible()
+    row.get_by_role("button", name="Unload").click()
+    expect(row).to_have_count(0)
+    panel.get_by_label("Budget in GB").fill("2")
+    panel.get_by_role("button", name="Set", exact=True).click()
+    until(lambda: server.api("GET", "/memory")["workers"][0]["budget_bytes"] == 2 * 2**30)
+    expect(panel.get_by_label("Budget in GB")).to_have_value("2")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
 
 
 def test_presets_are_saved_and_chosen(page: Page) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from webui.api import Artifact, Context, JobFailed
+from webui.api import Artifact, Component, ComponentKey, Context, JobFailed
 
 from .params import BlendParams, DrawParams, EverythingParams
 
@@ -25,6 +26,17 @@ def paint(prompt: str, seed: int, width: int, height: int, done: float) -> Image
     return scene
 
 
+def palette() -> Component:
+    """A model of one layer, 1 MB."""
+
+    def load() -> object:
+        import torch
+
+        return torch.nn.Linear(512, 512)
+
+    return Component(ComponentKey.of(Path(__file__).with_name("extension.toml"), "palette", "float32"), load)
+
+
 class Draw:
     def run(self, params: DrawParams, context: Context) -> Iterator[Artifact]:
         if params.fault == "fail":
@@ -33,6 +45,9 @@ class Draw:
             raise RuntimeError("the brush broke")
         if params.fault == "warn":
             context.warn("The paint is thin.")
+        if params.style == "soft":
+            with context.models.lease({"palette": palette()}) as leased:
+                leased["palette"].weight.sum()
         width, height, steps = params.width or 128, params.height or 128, params.steps or 8
         for index in context.pending(params.batch_count):
             seed = params.seed + index
