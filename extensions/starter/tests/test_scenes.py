@@ -110,6 +110,7 @@ def test_hidden_attributes_do_not_change_the_picture() -> None:
         (Scene(building="none"), "building_colour"),
         (Scene(kind="desert", trees="round"), "season"),
         (Scene(kind="desert", trees="pine"), "season"),
+        (Scene(style="sketch", building="none", time="dusk"), "building_colour"),
     ]
     for scene, name in hidden:
         assert scene.labels()[name] == -1
@@ -119,6 +120,7 @@ def test_hidden_attributes_do_not_change_the_picture() -> None:
 def test_sketches_have_no_colours() -> None:
     labels = Scene(style="sketch").labels()
     assert [n for n, i in labels.items() if i < 0] == ["building_colour", "season", "time"]
+    assert draw(Scene(style="sketch", time="day")).tobytes() == draw(Scene(style="sketch", time="dusk")).tobytes()
     assert Scene(style="sketch", body="moon", time="night").labels()["time"] >= 0
     assert ImageStat.Stat(draw(Scene(style="sketch")).convert("HSV")).mean[1] < 25
 

@@ -13,10 +13,7 @@ from .features import draw_beard, draw_eyes, draw_eyewear, draw_mouth
 from .hair import draw_hair_back, draw_hair_front, draw_hat
 from .palette import BACKGROUNDS, CLOTHES, HAIR, SKINS, WHITE
 from .pen import Colour, Pen, curve, mix
-from .styles import lines, stylise
-
-# A flat picture is the mean of 3 x 3 pixels; styles that draw lines or blur need no more than 2 x 2.
-_SUPERSAMPLING = {"flat": 3, "pixel": 3, "halftone": 3, "sketch": 2, "watercolour": 2}
+from .styles import SUPERSAMPLING, lines, stylise
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ def draw_avatar(avatar: Avatar, size: int = 128) -> Image.Image:
 
     Raises ValueError for a size outside 16..4096.
     """
-    factor = _SUPERSAMPLING[avatar.style]
+    factor = SUPERSAMPLING[avatar.style]
     large = light(_draw_flat(avatar, size, factor), avatar.lighting)
     return large.reduce(factor) if avatar.style == "flat" else stylise(large, size, avatar.style, avatar.pose)
 

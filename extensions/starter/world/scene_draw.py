@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 
 from .pen import Pen
-from .scene_land import draw_land, draw_meadow
+from .scene_land import draw_land, draw_meadow, draw_river
 from .scene_light import light_of
 from .scene_sky import draw_aloft, draw_body, draw_clouds, draw_falling, draw_stars, sky
 from .scene_things import draw_animal, draw_building, draw_trees
 from .scenes import Scene
-from .styles import lines, stylise
-
-_SUPERSAMPLING = 3
+from .styles import SUPERSAMPLING, lines, stylise
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,13 @@ def layout_of(scene: Scene) -> Layout:
     trees = (
         (40 + 3 * u[8], 98 + u[9], 30 + 4 * u[10]),
         (19 + 4 * u[6], 105 + 2 * u[7], 42 + 5 * u[11]),
-        (118 + 3 * u[12], 106 + u[9], 36 + 4 * u[7]),
+        (120 + 2 * u[12], 106 + u[9], 34 + 4 * u[7]),
     )
     return Layout(
-        body=(27 + 6 * u[0], 29 + 4 * u[1]),
+        body=(27 + 6 * u[0], 30 + 3 * u[1]),
         aloft=(62 + 4 * u[2], 28 + 4 * u[3]),
-        building=(84 + 4 * u[4], 102 + 1.5 * u[5]),
-        animal=(63 + 4 * u[2], 121 + 2 * u[8]),
+        building=(86 + 3 * u[4], 102 + 1.5 * u[5]),
+        animal=(67 + 3 * u[2], 121.5 + 1.5 * u[8]),
         trees=trees[: 3 if u[13] > -0.3 else 2],
         mirrored=u[13] * 7 % 1 < 0.5,
     )
@@ -55,16 +53,18 @@ def draw_scene(scene: Scene, size: int = 128) -> Image.Image:
 
     Raises ValueError for a size outside 16..4096.
     """
-    large = _draw_flat(scene, size)
-    return large.reduce(_SUPERSAMPLING) if scene.style == "flat" else stylise(large, size, scene.style)
+    factor = SUPERSAMPLING[scene.style]
+    # A pencil knows no light: it draws at night what it draws by day, and stars.
+    large = _draw_flat(scene, size, factor, "day" if scene.style == "sketch" else scene.time)
+    return large.reduce(factor) if scene.style == "flat" else stylise(large, size, scene.style, scene.pose)
 
 
 def scene_line_drawing(scene: Scene, size: int = 128) -> Image.Image:
-    """RGB picture of size x size pixels: dark lines on white, the same for every style.
+    """RGB picture of size x size pixels: dark lines on white, the same for every style and light.
 
     Raises ValueError for a size outside 16..4096.
     """
-    return lines(_draw_flat(scene, size), size).convert("RGB")
+    return lines(_draw_flat(scene, size, SUPERSAMPLING["sketch"], "day"), size).convert("RGB")
 
 
 def scene_mask(scene: Scene, size: int = 128) -> Image.Image:
@@ -83,12 +83,12 @@ def scene_mask(scene: Scene, size: int = 128) -> Image.Image:
     return ImageOps.mirror(mask) if layout.mirrored else mask
 
 
-def _draw_flat(scene: Scene, size: int) -> Image.Image:
-    """The picture in flat colours, _SUPERSAMPLING times as large."""
+def _draw_flat(scene: Scene, size: int, factor: int, hour: str) -> Image.Image:
+    """The picture in flat colours, `factor` times as large, in the light of this hour (a value of "time")."""
     if not 16 <= size <= 4096:
         raise ValueError(f"scene size: expected 16 to 4096 pixels, got {size}")
-    light, layout = light_of(scene), layout_of(scene)
-    image = sky(light, size * _SUPERSAMPLING)
+    light, layout = light_of(scene, hour), layout_of(scene)
+    image = sky(light, size * factor)
     pen = Pen(image)
     if scene.time == "night":
         draw_stars(pen, _stream(scene, "stars"))
@@ -99,6 +99,8 @@ def _draw_flat(scene: Scene, size: int) -> Image.Image:
     draw_land(pen, scene.kind, light, _stream(scene, "land"))
     if scene.kind != "desert":
         draw_meadow(pen, scene.season, light, _stream(scene, "meadow"))
+    if scene.kind == "river":
+        draw_river(pen, light)
     if scene.aloft != "rainbow":
         draw_aloft(pen, scene.aloft, light, layout.aloft)
     # A desert knows no season (see visible_in_scene).

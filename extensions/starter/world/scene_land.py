@@ -24,8 +24,6 @@ def draw_land(pen: Pen, kind: str, light: Light, rng: random.Random) -> None:
         shade = mix(light.on(light.ground), light.on((40, 70, 80)), 0.12)
         _slope(pen, 91, 95, shade)
     _slope(pen, 97, 94, light.on(light.ground))
-    if kind == "river":
-        _river(pen, light)
 
 
 def _slope(pen: Pen, left: float, right: float, colour: Colour) -> None:
@@ -54,7 +52,7 @@ def _hills(pen: Pen, light: Light, rng: random.Random) -> None:
 
 
 def _mountains(pen: Pen, light: Light, rng: random.Random) -> None:
-    peaks = ((112, 44, 46, 0.42), (4, 54, 36, 0.42), (46, 34, 54, 0.2))
+    peaks = ((112.0, 46.0, 46, 0.42), (8.0, 58.0, 34, 0.42), (51.0, 40.0, 54, 0.2))
     for x, top, reach, distance in peaks:
         x, top = x + 6 * rng.random() - 3, top + 4 * rng.random() - 2
         rock = light.far(_ROCK, distance)
@@ -126,11 +124,11 @@ def _cactus(pen: Pen, x: float, base: float, height: float, green: Colour) -> No
 
 def _city(pen: Pen, light: Light, rng: random.Random) -> None:
     pane = LAMP if light.lit else light.far((226, 240, 250), 0.1)
-    for row, distance in ((0, 0.62), (1, 0.22)):
+    for row, distance in ((0, 0.6), (1, 0.1)):
         x = -4.0 - 6 * row
         while x < 130:
             wide = 12 + 7 * rng.random()
-            top = (36 if row == 0 else 52) + 22 * rng.random()
+            top = (47 if row == 0 else 56) + 16 * rng.random()
             wall = light.far(_TOWERS[int(len(_TOWERS) * rng.random())], distance)
             pen.polygon([(x, top), (x + wide, top), (x + wide, 106), (x, 106)], wall)
             if row:
@@ -150,7 +148,8 @@ def _panes(pen: Pen, x: float, top: float, wide: float, colour: Colour, rng: ran
         y += 7
 
 
-def _river(pen: Pen, light: Light) -> None:
+def draw_river(pen: Pen, light: Light) -> None:
+    """A river that winds from the far meadow to the picture's near corner."""
     water = mix(_WATER[light.time], light.sky[2], 0.2)
     banks = curve((62, 91), ((40, 96), (62, 102), (48, 108)), ((38, 112), (12, 116), (6, 132)))
     right = curve((44, 132), ((44, 122), (52, 117), (60, 112)), ((78, 102), (50, 97), (68, 91)))

@@ -64,13 +64,13 @@ class Light:
         return self.time != "day"
 
 
-def light_of(scene: Scene) -> Light:
-    """The light of this scene."""
-    grey = _OVERCAST[scene.time]
+def light_of(scene: Scene, hour: str) -> Light:
+    """The light of this scene at this hour, a value of "time"."""
+    grey = _OVERCAST[hour]
     share = _GREYNESS[scene.weather]
-    high, middle, low = (mix(colour, grey, share) for colour in _SKIES[scene.time])
+    high, middle, low = (mix(colour, grey, share) for colour in _SKIES[hour])
     ground = _SAND if scene.kind == "desert" else _MEADOWS[scene.season]
-    return Light(scene.time, scene.weather, (high, middle, low), ground)
+    return Light(hour, scene.weather, (high, middle, low), ground)
 
 
 def _multiply(colour: Colour, shares: tuple[float, float, float]) -> Colour:

@@ -25,9 +25,9 @@ _RAINBOW: tuple[Colour, ...] = (
 )
 _BALLOON, _BALLOON_STRIPE = (238, 92, 84), (255, 226, 150)
 _RAYS = [(math.cos(i * math.pi / 4), math.sin(i * math.pi / 4)) for i in range(8)]
-_CLOUD_PLACES = ((64, 20, 1.0), (104, 42, 0.8), (118, 14, 0.7), (8, 50, 0.8), (60, 50, 0.6))
+_CLOUD_PLACES = ((64.0, 20.0, 1.0), (104.0, 42.0, 0.8), (118.0, 14.0, 0.7), (8.0, 50.0, 0.8), (60.0, 50.0, 0.6))
 # Weather that covers the sky has a lid of cloud at the picture's top.
-_LID = tuple((x, 3.0 + 3.5 * (i % 2), 15.0) for i, x in enumerate(range(-2, 140, 13)))
+_LID = tuple((13.0 * i - 2, 1.5 + 3.5 * (i % 2), 15.0) for i in range(11))
 
 
 def sky(light: Light, side: int) -> Image.Image:
@@ -83,9 +83,8 @@ def draw_clouds(pen: Pen, light: Light, rng: random.Random) -> None:
     white = {"day": (255, 255, 255), "dusk": (255, 206, 190), "night": (106, 114, 160)}[light.time]
     if light.weather == "clouds":
         for x, y, scale in _CLOUD_PLACES:
-            _cloud(
-                pen, x + 12 * rng.random() - 6, y + 6 * rng.random() - 3, scale, mix(white, light.sky[1], 0.08), light
-            )
+            drift, lift = 12 * rng.random() - 6, 6 * rng.random() - 3
+            _cloud(pen, x + drift, y + lift, scale, mix(white, light.sky[1], 0.08), light)
         return
     grey = mix(white, {"day": (110, 122, 146), "dusk": (104, 74, 108), "night": (52, 58, 90)}[light.time], 0.62)
     if light.weather == "snow":

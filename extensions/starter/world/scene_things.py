@@ -59,7 +59,7 @@ def _cottage(pen: Pen, wall: Colour, light: Light, snow: bool, x: float, base: f
     if snow:
         cap = [(x - 19.5, base - 27), (x - 12.5, base - 42), (x + 12.5, base - 42), (x + 19.5, base - 27)]
         pen.polygon(cap, light.on((244, 248, 255)))
-        for dx in (-14, -5, 4, 13):
+        for dx in (-14.0, -5.0, 4.0, 13.0):
             pen.ellipse(x + dx, base - 27, 5.2, 3, light.on((244, 248, 255)))
     _door(pen, light, x, base, 4.2, 14)
     for dx in (-11.5, 11.5):
@@ -208,7 +208,7 @@ def _eyes(pen: Pen, x: float, y: float, apart: float) -> None:
 
 def _sheep(pen: Pen, light: Light, x: float, base: float) -> None:
     wool, rim, face = light.on_wall((255, 252, 246)), light.on_wall((214, 208, 214)), light.on_wall((92, 78, 88))
-    for dx in (-6, -3, 4, 7):
+    for dx in (-6.0, -3.0, 4.0, 7.0):
         pen.stroke([(x + dx, base - 5), (x + dx, base - 0.8)], 1.9, face)
     for grow, tone in ((0.9, rim), (0.0, wool)):
         for dx, dy, r in ((-7, -8, 4.5), (-3, -11.5, 4.8), (3, -12, 4.8), (7.5, -8.5, 4.5), (0, -7, 5.5)):
