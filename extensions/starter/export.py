@@ -31,6 +31,8 @@ EXAMPLES = (
         "a laughing person with grey curly hair, a mustache and sunglasses, in a red shirt, white background",
     ),
     ("Winter", "a surprised person with blond hair, wearing a beanie and a purple sweater, pink background"),
+    ("By the sea", "a watercolour of the sea on a clear summer day with palms and a white house"),
+    ("戴眼镜的人", "一个微笑的人，红色长发，戴着眼镜，蓝色背景"),
 )
 
 
@@ -69,11 +71,11 @@ def assemble(
     (building / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     size = vae.config.sample_size
     about = {
-        "title": "Starter avatars",
+        "title": "Starter",
         "recommended": {"width": size, "height": size, "steps": 20, "guidance_scale": guidance},
         "examples": [{"title": title, "prompt": prompt} for title, prompt in EXAMPLES],
     }
-    (building / "lifelike.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    (building / "lifelike.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(building, folder)
 

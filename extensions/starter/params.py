@@ -43,7 +43,7 @@ class TrainParams(Params):
     """Parameters of starter.train."""
 
     preset: str = choice(
-        "cpu", {"cpu": "CPU, about two hours", "cuda": "CUDA GPU", "tiny": "A few steps, to see it run"}, label="Preset"
+        "cpu", {"cpu": "CPU, a few hours", "cuda": "CUDA GPU", "tiny": "A few steps, to see it run"}, label="Preset"
     )
     stage: str = choice(
         "all",
