@@ -44,6 +44,19 @@ def test_a_missing_models_folder_is_an_empty_one(settings: Settings) -> None:
     assert Catalog(settings.model_copy(update={"models_dirs": (Path("/nowhere/at/all"),)})).entries() == ()
 
 
+def test_the_cache_of_the_hub_may_be_a_models_folder(settings: Settings, tmp_path: Path) -> None:
+    hub = tmp_path / "huggingface" / "hub"
+    repository = hub / "models--author--name"
+    write_folder(repository / "snapshots" / "0123abcd")
+    weights = repository / "snapshots" / "0123abcd" / "unet" / "model.safetensors"
+    (repository / "blobs").mkdir()
+    blob = weights.rename(repository / "blobs" / "0a1b")
+    weights.symlink_to(blob)
+    (entry,) = Catalog(settings.model_copy(update={"models_dirs": (hub,)})).entries()
+    assert (entry.title, entry.kind, entry.problem) == ("author/name", "text_to_image", "")
+    assert entry.ref == "models--author--name/snapshots/0123abcd"
+
+
 def test_references_are_unique_over_several_folders(settings: Settings, models: Path, tmp_path: Path) -> None:
     other = tmp_path / "more"
     write_weights(models / "checkpoints" / "a.safetensors", SD1)

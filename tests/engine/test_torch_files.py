@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
 
+from webui.catalog.torch_files import read_torch
 from webui.core.errors import ModelError
 from webui.engine.torch_files import load_torch
 
@@ -57,3 +60,17 @@ def test_every_truncation_is_told(tmp_path: Path, zipped: bool) -> None:
         (tmp_path / "b.pt").write_bytes(whole[:length])
         with pytest.raises(ModelError):
             load_torch(tmp_path / "b.pt")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_no_change_of_bytes_makes_it_raise_anything_else(tmp_path: Path, zipped: bool) -> None:
+    torch.save({"a": torch.zeros(6), "b": [1, "t"]}, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
+    whole = (tmp_path / "a.pt").read_bytes()
+    chance = random.Random(1)
+    for _ in range(400):
+        changed = bytearray(whole)
+        for _ in range(chance.choice((1, 2, 5))):
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+        (tmp_path / "b.pt").write_bytes(changed)
+        with contextlib.suppress(ModelError):
+            assert len(read_torch(tmp_path / "b.pt")) <= 2

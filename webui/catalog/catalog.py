@@ -28,6 +28,8 @@ from .torch_files import torch_header
 log = logging.getLogger(__name__)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_HUB_CACHE = re.compile(r"/models--(?P<owner>[^/]+?)--(?P<name>[^/]+)/snapshots/[^/]+$")
+"""Where the Hugging Face cache keeps a repository; the folder itself has the name of a commit."""
 _SHORT_HASH = re.compile(r" \[[0-9a-f]{6,64}\]$")
 _FOLDER_KINDS: Mapping[str, str] = {
     "checkpoints": "text_to_image",
@@ -252,9 +254,11 @@ def _preference(entry: ModelEntry) -> tuple[bool, bool, str]:
 
 def _read_folder(candidate: Candidate, ref: str) -> ModelEntry:
     facts = inspect_folder(candidate.path)
+    hub = _HUB_CACHE.search(candidate.path.as_posix())
+    own_name = facts.title != candidate.path.name
     return ModelEntry(
         ref=ref,
-        title=facts.title,
+        title=f"{hub['owner']}/{hub['name']}" if hub and not own_name else facts.title,
         kind=facts.kind,
         format="diffusers",
         path=candidate.path,

@@ -89,9 +89,13 @@ def read_torch(path: Path) -> dict[str, TensorSpec]:
     Refused where opening the file in the ordinary way would run something; OSError.
     """
     size_bytes = path.stat().st_size
-    with path.open("rb") as stream:
-        root, storages = _root(stream, 0, size_bytes)
-    found = dict(_flat(root, storages))
+    try:
+        with path.open("rb") as stream:
+            root, storages = _root(stream, 0, size_bytes)
+        found = dict(_flat(root, storages))
+    except (TypeError, ValueError, LookupError, OverflowError, RecursionError) as error:
+        # A pickle may put any value in any place: what does not fit there is damage, and hides no other file.
+        raise ModelError(f"The file is damaged ({type(error).__name__}: {str(error)[:120]}).") from None
     if not found:
         raise ModelError("The file holds no tensors.")
     return found
@@ -168,6 +172,8 @@ def _place(stream: BinaryIO, row: zipfile.ZipInfo, end: int) -> int:
     """Where the bytes of an entry begin. torch.save stores them as they are: a packed entry is a bomb or a disguise."""
     if row.compress_type != zipfile.ZIP_STORED or row.file_size != row.compress_size or row.flag_bits & 1:
         raise Refused(f"Entry {row.filename[:80]!r} of the archive is compressed, which torch.save never does.")
+    if not 0 <= row.header_offset <= end - 30:
+        raise ModelError("The archive is damaged: an entry is not where its table says.")
     stream.seek(row.header_offset)
     head = stream.read(30)
     if len(head) < 30 or head[:4] != b"PK\x03\x04":
@@ -184,6 +190,8 @@ def _legacy(stream: BinaryIO, end: int) -> tuple[Any, dict[str, _Storage]]:
         describe(stream, end, _allowed)
     root = describe(stream, end, _allowed)
     keys = describe(stream, end, _allowed)
+    if not isinstance(keys, list):
+        raise ModelError("The file is damaged: it has no list of storages.")
     types = {str(item.id[2]): item.id for item in _persistent(root)}
     storages = {}
     for key in keys:
