@@ -56,6 +56,9 @@ class Pen:
     def polygon(self, points: Sequence[Point], fill: Colour | int) -> None:
         self._draw.polygon(self._map(points), fill=fill)
 
+    def box(self, left: float, top: float, right: float, bottom: float, fill: Colour | int) -> None:
+        self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], fill)
+
     def ellipse(self, cx: float, cy: float, rx: float, ry: float, fill: Colour | int) -> None:
         if self._sin == 0.0 or rx == ry:
             ((x, y),) = self._map([(cx, cy)])

@@ -17,6 +17,14 @@ _PLACES: Options = {
     "desert": ("沙漠", "沙丘"),
     "city": ("城市", "都市", "大城市"),
 }
+_WHERE: Options = {
+    "hills": ("山丘上", "丘陵上", "小山坡上"),
+    "mountains": ("群山中", "高山下", "雪山下"),
+    "sea": ("海边", "大海边", "海滩上"),
+    "river": ("河边", "小河边", "河谷里"),
+    "desert": ("沙漠里", "沙丘上"),
+    "city": ("城市里", "都市里", "大城市里"),
+}
 _COLOURS = {"red": "红色", "yellow": "黄色", "blue": "蓝色", "white": "白色", "pink": "粉色"}
 _BUILDINGS: Options = {
     "cottage": ("小屋", "房子", "小房子"),
@@ -49,7 +57,7 @@ _SEASONS: Options = {
     "winter": ("冬天", "冬季"),
 }
 _TIMES: Options = {"day": ("白天",), "dusk": ("黄昏", "傍晚"), "night": ("夜晚", "夜里")}
-_NOWHERE = ("风景", "画面里")
+_NO_PLACE, _NOWHERE = "风景", "画面里"
 _ABOVE = ("天上有", "天空中有", "空中有")
 
 
@@ -64,25 +72,28 @@ def caption_scene_zh(scene: Scene, seed: int, full: bool = False) -> Caption:
         things.append(f"{words.one(('一座', ''))}{colour}{words.one(_BUILDINGS[scene.building])}")
     things += [words.one(o[getattr(scene, n)]) for n, o in (("trees", _TREES), ("animal", _ANIMALS)) if n in named]
     sky = [words.one(o[getattr(scene, n)]) for n, o in (("body", _BODIES), ("aloft", _ALOFT)) if n in named]
-    place = words.one(_PLACES[scene.kind]) if "kind" in named else ""
     when = [words.one(o[getattr(scene, n)]) for n, o in (("season", _SEASONS), ("time", _TIMES)) if n in named]
     weather = words.one(_WEATHER[scene.weather]) if "weather" in named else ""
     style = words.one(STYLES[scene.style]) if scene.style in STYLES else ""
     if words.chance(0.22):
+        place = words.one(_PLACES[scene.kind]) if "kind" in named else ""
         parts = words.shuffled([p for p in (place, *when, weather, *things, *sky, style) if p])
-        return Caption("，".join(parts) or _NOWHERE[0], choice.settles)
-    return Caption(_sentence(words, place, when, weather, things, sky, style), choice.settles)
+        return Caption("，".join(parts) or _NO_PLACE, choice.settles)
+    kind = scene.kind if "kind" in named else ""
+    return Caption(_sentence(words, kind, when, weather, things, sky, style), choice.settles)
 
 
 def _sentence(
-    words: Words, place: str, when: list[str], weather: str, things: list[str], sky: list[str], style: str
+    words: Words, kind: str, when: list[str], weather: str, things: list[str], sky: list[str], style: str
 ) -> str:
     """Time, place and what stands there, then the sky and the weather: 冬天的夜晚，海边有一座灯塔，天上有月亮."""
     moment = words.one(("", "的")).join(when)
     if things:
-        clauses = [moment, f"{place or _NOWHERE[1]}有{_listing(things)}"]
+        where = words.one(_WHERE[kind]) if kind else _NOWHERE
+        clauses = [moment, f"{where}有{_listing(things)}"]
     else:
-        clauses = [f"{moment}的{place or _NOWHERE[0]}" if moment else place or _NOWHERE[0]]
+        place = words.one(_PLACES[kind]) if kind else _NO_PLACE
+        clauses = [f"{moment}的{place}" if moment else place]
     ending = [f"{words.one(_ABOVE)}{_listing(sky)}"] if sky else []
     ending = words.shuffled([*ending, weather])
     text = "，".join(filter(None, (*clauses, *ending)))
@@ -97,9 +108,9 @@ def _listing(items: list[str]) -> str:
 
 def vocabulary_of_scenes_zh() -> Iterator[str]:
     """Texts that together hold every word of the Chinese captions of scenes."""
-    for group in (_PLACES, _BUILDINGS, _TREES, _ANIMALS, _BODIES, _ALOFT, _WEATHER, _SEASONS, _TIMES):
+    for group in (_PLACES, _WHERE, _BUILDINGS, _TREES, _ANIMALS, _BODIES, _ALOFT, _WEATHER, _SEASONS, _TIMES):
         for options in group.values():
             for text in options:
                 # Counting words are words of their own: 一只 and 绵羊, not 一只绵羊.
                 yield from (text[:2], text[2:]) if text[:2] in ("一只", "一个", "一道", "几棵", "几只") else (text,)
-    yield from (*_COLOURS.values(), *_NOWHERE, *_ABOVE, "一座", "有", "的", "和", "、，：")
+    yield from (*_COLOURS.values(), _NO_PLACE, _NOWHERE, *_ABOVE, "一座", "有", "的", "和", "、，：")

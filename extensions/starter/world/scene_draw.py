@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 
 from .pen import Pen
+from .scene_buildings import draw_building
 from .scene_land import draw_land, draw_meadow, draw_river
+from .scene_life import draw_animal, draw_trees
 from .scene_light import light_of
 from .scene_sky import draw_aloft, draw_body, draw_clouds, draw_falling, draw_stars, sky
-from .scene_things import draw_animal, draw_building, draw_trees
 from .scenes import Scene
 from .styles import SUPERSAMPLING, lines, stylise
 

@@ -71,8 +71,8 @@ def _mountains(pen: Pen, light: Light, rng: random.Random) -> None:
 
 def _sea(pen: Pen, light: Light, rng: random.Random) -> None:
     water = mix(_WATER[light.time], light.sky[1], 0.15)
-    pen.polygon([(-2, HORIZON - 8), (130, HORIZON - 8), (130, 130), (-2, 130)], mix(water, light.sky[2], 0.25))
-    pen.polygon([(-2, HORIZON - 2), (130, HORIZON - 2), (130, 130), (-2, 130)], water)
+    pen.box(-2, HORIZON - 8, 130, 130, mix(water, light.sky[2], 0.25))
+    pen.box(-2, HORIZON - 2, 130, 130, water)
     crest = mix(water, WHITE, 0.5)
     for i in range(9):
         x, y = (i % 3 + rng.random()) * 42 - 6, HORIZON - 3 + 5.5 * (i // 3)
@@ -130,7 +130,7 @@ def _city(pen: Pen, light: Light, rng: random.Random) -> None:
             wide = 12 + 7 * rng.random()
             top = (47 if row == 0 else 56) + 16 * rng.random()
             wall = light.far(_TOWERS[int(len(_TOWERS) * rng.random())], distance)
-            pen.polygon([(x, top), (x + wide, top), (x + wide, 106), (x, 106)], wall)
+            pen.box(x, top, x + wide, 106, wall)
             if row:
                 _panes(pen, x, top, wide, pane if light.lit else mix(wall, pane, 0.7), rng)
             x += wide + (1 if row else -1)
@@ -144,7 +144,7 @@ def _panes(pen: Pen, x: float, top: float, wide: float, colour: Colour, rng: ran
         for i in range(count):
             if rng.random() < 0.8:
                 left = x + (i + 0.5) * gap - 1.3
-                pen.polygon([(left, y), (left + 2.6, y), (left + 2.6, y + 3.2), (left, y + 3.2)], colour)
+                pen.box(left, y, left + 2.6, y + 3.2, colour)
         y += 7
 
 
