@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
@@ -67,9 +67,17 @@ class Models(Protocol):
     """The one owner of weights."""
 
     def lease(
-        self, components: Mapping[str, Component], *, work: Work | None = None, exclusive: bool = False
+        self,
+        components: Mapping[str, Component],
+        *,
+        work: Work | None = None,
+        exclusive: bool = False,
+        off_device: Collection[str] = (),
     ) -> AbstractContextManager[dict[str, Any]]:
         """The named components on the device, for the time of the ``with`` block: all or none.
+
+        ``off_device`` (1.1): names that stay in main memory, for whoever has them on the device part by part, as
+        diffusers' group offloading does; with ``exclusive``, and undone before the block ends.
 
         ``exclusive`` for whoever changes adapters, processors or hooks. What is in memory is not loaded again. Raises
         what a

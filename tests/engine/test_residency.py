@@ -315,8 +315,11 @@ SDXL_BYTES = {
 """fp16 files of stabilityai/stable-diffusion-xl-base-1.0."""
 
 
-def test_a_device_too_small_for_the_whole_runs_sdxl_by_stages() -> None:
-    """6 GiB hold the UNet and nothing else of size; on 4 GiB the UNet itself is refused in words, at once."""
+@pytest.mark.parametrize(("gib", "in_parts"), [(6, False), (4, True)])
+def test_a_device_too_small_for_the_whole_runs_sdxl_by_stages(gib: int, in_parts: bool) -> None:
+    """6 GiB hold the UNet with its work and nothing else of size. 4 GiB do not: it goes there in parts, and the VAE,
+    whose work is more than that when the picture is decoded whole, decodes in tiles of 512 px.
+    """
 
     def blank(name: str) -> Component:
         def load() -> torch.nn.Module:
@@ -330,25 +333,45 @@ def test_a_device_too_small_for_the_whole_runs_sdxl_by_stages() -> None:
     stages = (
         (("text_encoder", "text_encoder_2"), Work("text", "sdxl")),
         (("unet",), Work("denoise", "sdxl", 1024, 1024)),
-        (("vae",), Work("decode", "sdxl", 1024, 1024)),
+        (("vae",), Work("decode", "sdxl", *((512, 512) if in_parts else (1024, 1024)))),
     )
-    device = SimDevice(6 * GIB, contents=False)
+    device = SimDevice(gib * GIB, contents=False)
     cache = cache_on(device, ram_budget_bytes=64 * GIB, headroom_bytes=200 * MIB)
     for _ in range(2):
         for names, work in stages:
-            with cache.lease({name: parts[name] for name in names}, work=work):
-                need = cache.snapshot().work_bytes
+            below = {"unet"} & set(names) if in_parts else set()
+            with cache.lease(
+                {name: parts[name] for name in names}, work=work, exclusive=bool(below), off_device=below
+            ) as held:
+                need = cache.snapshot().work_bytes + (SDXL_BYTES["unet"] // 20 if below else 0)
+                assert all(held[name].weight.numel() for name in names)
                 device.allocate(need)
                 device.give_back(need)
     assert cache.stats().loads == len(parts), "masters stayed in main memory"
-    assert device.most <= 6 * GIB
+    assert device.most <= gib * GIB
     assert not cache.fits(parts.values(), work=stages[1][1])
+    assert cache.fits([parts["unet"]], work=stages[1][1]) is not in_parts
     assert cache.snapshot().ooms == 0
-    small = cache_on(SimDevice(4 * GIB, contents=False))
-    small._known_sizes.update({key(name): size for name, size in SDXL_BYTES.items()})
-    with pytest.raises(ModelError, match="does not fit"):
-        small.acquire({"unet": parts["unet"]})
-    assert small.stats().loads == 0
+
+
+def test_the_unet_of_sdxl_is_refused_at_once_where_it_is_known_not_to_fit() -> None:
+    cache = cache_on(SimDevice(4 * GIB, contents=False))
+    cache._known_sizes[key("unet")] = SDXL_BYTES["unet"]
+    with pytest.raises(ModelError, match="it needs 4897 MiB, 4096 MiB are free"):
+        cache.acquire({"unet": net("unet")})
+    assert cache.stats().loads == 0
+
+
+def test_what_is_leased_off_the_device_goes_off_it_and_computes_there() -> None:
+    device = SimDevice(GIB)
+    cache = cache_on(device)
+    plain = output(cache, "a")
+    with cache.lease({"a": net("a")}, exclusive=True, off_device={"a"}) as held, torch.inference_mode():
+        assert device.allocated() == 0
+        assert torch.equal(held["a"](torch.linspace(-1, 1, 16)), plain)
+    assert torch.equal(output(cache, "a"), plain)
+    with pytest.raises(ValueError, match="exclusive=True"):
+        cache.acquire({"a": net("a")}, off_device={"a"})
 
 
 SWITCHES = """

@@ -121,34 +121,50 @@ class ModelCache:
 
     @contextmanager
     def lease(
-        self, components: Mapping[str, Component], *, work: Work | None = None, exclusive: bool = False
+        self,
+        components: Mapping[str, Component],
+        *,
+        work: Work | None = None,
+        exclusive: bool = False,
+        off_device: Collection[str] = (),
     ) -> Iterator[dict[str, Any]]:
         """The named components on the device for the time of the block, in eval mode and without gradients: all or
         none.
 
-        ``work`` is what the caller will compute: memory for it is kept free. Raises what a component's ``load``
-        raises, and ModelError when they cannot fit, when waiting would never end, or when a ``load`` itself leases.
+        ``work`` is what the caller will compute: memory for it is kept free. ``off_device``: names that stay in main
+        memory, for a caller that has them on the device part by part; that needs an exclusive lease.
+
+        Raises what a component's ``load`` raises, and ModelError when they cannot fit, when waiting would never end,
+        or when a ``load`` itself leases.
         """
-        held = self.acquire(components, work=work, exclusive=exclusive)
+        held = self.acquire(components, work=work, exclusive=exclusive, off_device=off_device)
         try:
             yield held.values
         finally:
             self.release(held)
 
     def acquire(
-        self, components: Mapping[str, Component], *, work: Work | None = None, exclusive: bool = False
+        self,
+        components: Mapping[str, Component],
+        *,
+        work: Work | None = None,
+        exclusive: bool = False,
+        off_device: Collection[str] = (),
     ) -> Lease:
         """``lease`` for callers whose time is not a block; each must be given to ``release``."""
         by_key = {component.key: component for component in components.values()}
         keys = tuple(sorted(by_key, key=dataclasses.astuple))
+        below = frozenset(components[name].key for name in off_device)
+        if below and not exclusive:
+            raise ValueError("off_device: whoever moves parts of a component changes it; lease it with exclusive=True")
         work_bytes = self._estimates.estimate(work, self._device.dtype.itemsize)
-        self._refuse_hopeless(keys, work_bytes)
+        self._refuse_hopeless(tuple(key for key in keys if key not in below), work_bytes)
         while True:
             held = self._reserve(keys, work, exclusive)
             try:
                 for key in keys:
                     self._ensure(by_key[key])
-                blockers = self._settle(held, work_bytes)
+                blockers = self._settle(held, work_bytes, below)
                 if not blockers:
                     break
             except BaseException:
@@ -391,14 +407,14 @@ class ModelCache:
                 if no.final:
                     raise self._refusal(no) from None
 
-    def _settle(self, held: Lease, work_bytes: int) -> frozenset[int]:
+    def _settle(self, held: Lease, work_bytes: int, below: frozenset[ComponentKey]) -> frozenset[int]:
         """Have all of a reserved lease on the device, with room for its work. Threads to wait for where their leases
         stand in the way. Raises ModelError.
         """
         with self._placing:
             with self._changed:
                 try:
-                    self._free_for(held, work_bytes)
+                    self._free_for(held, work_bytes, below)
                 except NoRoom as no:
                     blockers = self._leases.others(held.owner)
                     if no.final or not blockers:
@@ -409,7 +425,7 @@ class ModelCache:
                 self._measured = held if alone else None
                 self._ledger.work_bytes += work_bytes
             for key in held.keys:
-                if self._ledger.record(key).state is State.RAM:
+                if key not in below and self._ledger.record(key).state is State.RAM:
                     self._upload(key)
             if self._measured is held:
                 self._begin_measuring(held)
@@ -428,9 +444,12 @@ class ModelCache:
             peak = self._memory.peak() - self._ledger.device_bytes
             self._estimates.learn(held.work, self._device.dtype.itemsize, peak)
 
-    def _free_for(self, held: Lease, work_bytes: int) -> None:
+    def _free_for(self, held: Lease, work_bytes: int, below: frozenset[ComponentKey]) -> None:
         """Evict what stands in the way of a lease whose components are loaded. Raises NoRoom."""
-        sizes = {key: self._size_of(key, 0) for key in held.keys}
+        if not self._memory.unified:
+            on_device = [key for key in below if self._ledger.record(key).state is State.GPU]
+            self._run([Action("drop", key) for key in on_device])
+        sizes = {key: self._size_of(key, 0) for key in held.keys if key not in below}
         request = Request(sizes, self._limit_bytes(), work_bytes)
         try:
             steps = self._ledger.plan(request)

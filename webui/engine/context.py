@@ -68,10 +68,15 @@ class JobModels:
 
     @contextmanager
     def lease(
-        self, components: Mapping[str, Component], *, work: Work | None = None, exclusive: bool = False
+        self,
+        components: Mapping[str, Component],
+        *,
+        work: Work | None = None,
+        exclusive: bool = False,
+        off_device: Collection[str] = (),
     ) -> Iterator[dict[str, Any]]:
         """See ``webui.api.Models.lease``."""
-        held = self._around.cache.acquire(components, work=work, exclusive=exclusive)
+        held = self._around.cache.acquire(components, work=work, exclusive=exclusive, off_device=off_device)
         self._open.append(held)
         try:
             yield held.values

@@ -311,10 +311,9 @@ class Ledger(Generic[K]):
             return
         self.evictions += 1
         self.clock = max(self.clock, one.rank)
-        one.device_bytes = 0
         if action.what == "drop":
-            one.state = State.RAM
+            one.state, one.ram_bytes, one.device_bytes = State.RAM, one.ram_bytes or one.device_bytes, 0
         elif one.leases or one.pinned:
-            one.state, one.ram_bytes = State.ABSENT, 0
+            one.state, one.ram_bytes, one.device_bytes = State.ABSENT, 0, 0
         else:
             del self.records[action.key]
