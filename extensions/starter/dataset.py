@@ -12,6 +12,8 @@ from pathlib import Path
 from .world import SPECS, Subject, describe, draw, sample
 
 CHINESE_SHARE = 0.2
+# zlib's run-length strategy: drawings have flat areas, and it takes a fifth less time for files a twentieth larger.
+_RUN_LENGTH = 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def write_image_folder(
             subject = selection.subject(seed + i)
             name = f"{seed + i:08d}.png"
             picture = folder / f"{name}.tmp{os.getpid()}"
-            draw(subject, size).save(picture, format="PNG", compress_level=1)
+            draw(subject, size).save(picture, format="PNG", compress_level=1, compress_type=_RUN_LENGTH)
             os.replace(picture, folder / name)
             row = {
                 "file_name": name,

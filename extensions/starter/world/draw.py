@@ -50,7 +50,7 @@ def line_drawing(avatar: Avatar, size: int = 128) -> Image.Image:
 
     Raises ValueError for a size outside 16..4096.
     """
-    return lines(_draw_flat(avatar.with_(lighting="day"), size, 2), size).convert("RGB")
+    return lines(_draw_flat(avatar.with_(lighting="day"), size, SUPERSAMPLING["sketch"]), size).convert("RGB")
 
 
 def _draw_flat(avatar: Avatar, size: int, factor: int) -> Image.Image:

@@ -10,33 +10,26 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
-# A flat picture is the mean of 3 x 3 pixels; styles that draw lines or blur need no more than 2 x 2.
-SUPERSAMPLING = {"flat": 3, "pixel": 3, "halftone": 3, "sketch": 2, "watercolour": 2}
+# A flat picture is the mean of 3 x 3 pixels; what the other styles do to edges hides what is finer than 2 x 2.
+SUPERSAMPLING = {"flat": 3, "sketch": 2, "watercolour": 2, "pixel": 2, "halftone": 2}
 
 _PAPER, _PENCIL = (251, 248, 241), (58, 54, 66)
 _PIXEL_CELLS = 48
 _DOT_UNITS = 4.2
 
 
-def supersampling(style: str) -> int:
-    """How many times as large as the picture this style's flat drawing is made.
-
-    A flat picture is the mean of 3 x 3 pixels; what the other styles do to edges hides what is finer than 2 x 2.
-    """
-    return 3 if style == "flat" else 2
-
-
 def lines(large: Image.Image, size: int) -> Image.Image:
     """RGB, supersampled -> L of size x size: 255 on paper, dark where neighbouring colours differ."""
-    reach = max(1, round(large.width / 160))
-    moved = [ImageChops.difference(large, ImageChops.offset(large, x, y)) for x, y in ((reach, 0), (0, reach))]
-    red, green, blue = ImageChops.lighter(*moved).split()
-    edges = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-    # Offsets wrap around: the first rows and columns compare with the far side.
-    edges.paste(0, (0, 0, reach, edges.height))
-    edges.paste(0, (0, 0, edges.width, reach))
+    reach, side = max(1, round(large.width / 160)), large.width
+    here = large.crop((reach, reach, side, side))
+    left = large.crop((0, reach, side - reach, side))
+    above = large.crop((reach, 0, side, side - reach))
+    stronger = ImageChops.lighter(ImageChops.difference(here, left), ImageChops.difference(here, above))
+    red, green, blue = stronger.split()
+    edges = Image.new("L", large.size, 0)
+    edges.paste(ImageChops.lighter(ImageChops.lighter(red, green), blue), (reach, reach))
     strong = edges.point([255 - max(0, min(255, 6 * (v - 12))) for v in range(256)])
-    return strong.resize((size, size), Image.Resampling.BOX)
+    return _shrunk(strong, size)
 
 
 def stylise(large: Image.Image, size: int, style: str, seed: int = 0) -> Image.Image:
@@ -46,7 +39,7 @@ def stylise(large: Image.Image, size: int, style: str, seed: int = 0) -> Image.I
     """
     if style == "sketch":
         return ImageOps.colorize(lines(large, size), _PENCIL, _PAPER)
-    flat = large.resize((size, size), Image.Resampling.BOX)
+    flat = _shrunk(large, size)
     if style == "watercolour":
         return _watercolour(flat, lines(large, size), seed)
     if style == "pixel":
@@ -54,6 +47,11 @@ def stylise(large: Image.Image, size: int, style: str, seed: int = 0) -> Image.I
     if style == "halftone":
         return _halftone(flat)
     return flat
+
+
+def _shrunk(large: Image.Image, size: int) -> Image.Image:
+    """The mean of each square of pixels; `large` is a whole number of times as wide as `size`."""
+    return large.reduce(large.width // size)
 
 
 def _watercolour(flat: Image.Image, edges: Image.Image, seed: int) -> Image.Image:
@@ -105,4 +103,5 @@ def _dots(size: int) -> np.ndarray:
     """float32 [size,size] in 0..1: the darkness from which each place of the screen is inked."""
     step = 2 * np.pi / (_DOT_UNITS * max(1.0, size / 128))
     y, x = np.mgrid[:size, :size].astype(np.float32) * np.float32(step * np.sqrt(0.5))
-    return ((np.cos(x + y) + np.cos(x - y)) / 4 + 0.5).astype(np.float32)
+    dots: np.ndarray = (np.cos(x + y) + np.cos(x - y)) / 4 + 0.5
+    return dots.astype(np.float32)
