@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
@@ -27,6 +28,15 @@ from webui.engine.work import WorkEstimates
 
 NOWHERE = Device(torch.device("cpu"), torch.float16, "simulated")
 MIB, GIB = 2**20, 2**30
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_objects_to_collect() -> Iterator[None]:
+    """The cache collects garbage after evictions; what the libraries made before is no part of it."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def key(name: str) -> ComponentKey:
@@ -391,27 +401,28 @@ SWITCHES = """
         memory = psutil.Process().memory_full_info()
         return memory.uss
 
-    unified = sys.argv[1] == "unified"
     size = 4 * (2048 * 2048 + 2048)
-    memory = None if unified else SimDevice(size)
-    cache = ModelCache(Device(torch.device("cpu"), torch.float32, "here"), size if unified else None, memory=memory,
-                       headroom_bytes=0, ram_budget_bytes=2 * size)
-    for turn in range(54):
-        if turn == 4:
-            before = private()
-        with cache.lease({"m": part("ab"[turn % 2])}) as held:
-            held["m"](torch.ones(1, 2048))
-    print(private() / before)
+    for memory in (None, SimDevice(size)):
+        cache = ModelCache(Device(torch.device("cpu"), torch.float32, "here"), size if memory is None else None,
+                           memory=memory, headroom_bytes=0, ram_budget_bytes=2 * size)
+        for turn in range(54):
+            if turn == 4:
+                before = private()
+            with cache.lease({"m": part("ab"[turn % 2])}) as held:
+                held["m"](torch.ones(1, 2048))
+        print(private() / before)
 """
 
 
-@pytest.mark.parametrize("kind", ["unified", "separate"])
-def test_fifty_switches_to_and_fro_do_not_grow(kind: str) -> None:
+def test_fifty_switches_to_and_fro_do_not_grow() -> None:
+    """Private memory of a process of their own, where models are loaded each time and where they are moved."""
     root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-c", dedent(SWITCHES), kind]
+    command = [sys.executable, "-c", dedent(SWITCHES)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) <= 1.01
+    growth = [float(line) for line in done.stdout.split()]
+    assert len(growth) == 2
+    assert max(growth) <= 1.01
 
 
 WIDTHS = {"a": 4, "b": 8, "c": 12, "d": 16}
