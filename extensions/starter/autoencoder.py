@@ -171,14 +171,6 @@ def reconstruct(model: AutoencoderKL, images: Tensor) -> Tensor:
         return model.decode(encode(model, images).to(device)).sample.float().cpu()
 
 
-@torch.no_grad()
-def psnr_db(model: AutoencoderKL, size: int, count: int = 64) -> float:
-    """Mean peak signal-to-noise ratio of reconstructions of held-out drawings, in dB, on the 0..255 scale."""
-    images = pictures(subjects_at(HELD_OUT, count), size)
-    made = torch.cat([reconstruct(model, part) for part in images.split(16)]).clamp(-1, 1)
-    return float((-10 * torch.log10((made - images).square().mean(dim=(1, 2, 3)) / 4)).mean())
-
-
 def sheet(model: AutoencoderKL, config: TrainingConfig) -> Image.Image:
     """Held-out drawings above their reconstructions."""
     images = pictures(subjects_at(HELD_OUT, 16), config.size)
