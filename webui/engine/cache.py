@@ -111,6 +111,8 @@ class ModelCache:
         self._entries: dict[ComponentKey, _Entry] = {}
         self._known_sizes: dict[ComponentKey, int] = {}
         self._loaders: set[int] = set()
+        self._releases = 0
+        # How many there were, so that none is missed between finding no room and waiting for it.
         self._measured: Lease | None = None
         # The one lease whose work the device's peak tells of.
         self._loads = 0
@@ -164,6 +166,7 @@ class ModelCache:
             try:
                 for key in keys:
                     self._ensure(by_key[key])
+                seen = self._releases
                 blockers = self._settle(held, work_bytes, below)
                 if not blockers:
                     break
@@ -173,7 +176,8 @@ class ModelCache:
             # Others' leases stand in the way. Given back while it waits, this one stands in nobody's.
             self.release(held)
             with self._changed:
-                self._wait_for(blockers, held.owner)
+                if self._releases == seen + 1:
+                    self._wait_for(blockers, held.owner)
         with self._changed:
             values = {key: weights.value for key in keys if (weights := self._entries[key].weights) is not None}
             held.values.update({name: values[component.key] for name, component in components.items()})
@@ -186,6 +190,7 @@ class ModelCache:
             return
         with self._changed:
             held.released = True
+            self._releases += 1
             if self._measured is held:
                 self._learn(held)
             held.values.clear()
