@@ -56,28 +56,28 @@ def _shrunk(large: Image.Image, size: int) -> Image.Image:
 
 def _watercolour(flat: Image.Image, edges: Image.Image, seed: int) -> Image.Image:
     """Soft washes: pigment pools at edges, and paper shows through where the wash is thin."""
-    soft = np.asarray(flat.filter(ImageFilter.BoxBlur(flat.width / 128)), np.float32)
-    pooled = np.asarray(edges.filter(ImageFilter.BoxBlur(flat.width / 180)), np.float32)[..., None] / 255
-    thin = np.roll(_wash(flat.width), _offsets(seed, flat.width), axis=(0, 1))[..., None]
-    paper = np.array(_PAPER, np.float32)
-    return Image.fromarray((paper + (soft * (0.86 + 0.14 * pooled) - paper) * thin).clip(0, 255).astype(np.uint8))
+    soft = flat.filter(ImageFilter.BoxBlur(flat.width / 128))
+    pools = edges.filter(ImageFilter.BoxBlur(flat.width / 180)).point([round(219 + 36 * v / 255) for v in range(256)])
+    pigment = ImageChops.multiply(soft, Image.merge("RGB", (pools,) * 3))
+    thin = ImageChops.offset(_wash(flat.width), *_offsets(seed, flat.width))
+    return Image.composite(pigment, Image.new("RGB", flat.size, _PAPER), thin)
 
 
 @lru_cache(maxsize=8)
-def _wash(size: int) -> np.ndarray:
-    """float32 [size,size] in 0.55..0.95: how much pigment each place of the paper took; without a seam when rolled."""
+def _wash(size: int) -> Image.Image:
+    """L of size x size in 140..242: how much pigment each place of the paper took; without a seam when offset."""
     rng = np.random.RandomState(20)
     layers = np.zeros((size, size), np.float32)
     for cells, weight in ((5, 0.55), (14, 0.3), (64, 0.15)):
         # Two cells of the far side around the noise let the interpolation wrap.
         noise = Image.fromarray(np.pad((rng.rand(cells, cells) * 255).astype(np.uint8), 2, mode="wrap"))
         inner = (2, 2, cells + 2, cells + 2)
-        layers += weight * np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC, inner), np.float32) / 255
-    return 0.55 + 0.4 * layers
+        layers += weight * np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC, inner), np.float32)
+    return Image.fromarray((140 + 0.4 * layers).astype(np.uint8))
 
 
 def _offsets(seed: int, size: int) -> tuple[int, int]:
-    """Rows and columns in 0..size-1, far apart for neighbouring seeds (Knuth's multiplicative hash)."""
+    """Columns and rows in 0..size-1, far apart for neighbouring seeds (Knuth's multiplicative hash)."""
     mixed = seed * 2654435761 % 2**32
     return mixed // 2**16 % size, mixed % 2**16 % size
 
