@@ -316,6 +316,21 @@ def test_who_finds_no_room_waits_for_the_others_lease() -> None:
     assert order == ["a ends", "b"]
 
 
+def test_threads_that_crowd_a_small_device_all_come_through() -> None:
+    device = SimDevice(net_bytes())
+    cache = cache_on(device)
+    expected = {name: output(cache, name) for name in "abc"}
+
+    def work(names: str) -> bool:
+        return all(torch.equal(output(cache, name), expected[name]) for name in names * 10)
+
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(work, names) for names in ("abc", "bca", "cab")]
+        assert all(future.result(30) for future in futures)
+    assert device.most <= net_bytes()
+    assert cache.stats().leased_bytes == 0
+
+
 SDXL_BYTES = {
     "text_encoder": 246_144_152,
     "text_encoder_2": 1_389_382_176,

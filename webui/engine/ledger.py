@@ -284,7 +284,11 @@ class Ledger(Generic[K]):
         one.state, one.ram_bytes, one.device_bytes = State.FAILED, 0, 0
 
     def moving(self, key: K) -> None:
-        self.record(key).state = State.MOVING
+        """On its way to the device, where its bytes count from now on: who asks meanwhile must not take them for a
+        stranger's.
+        """
+        one = self.record(key)
+        one.state, one.device_bytes = State.MOVING, one.ram_bytes
 
     def moved(self, key: K, size_bytes: int, move_s: float, *, master: bool = True) -> None:
         """On the device now; ``master``: and still in main memory."""
