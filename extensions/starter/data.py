@@ -12,7 +12,6 @@ from torch import Tensor
 
 from .drawing import Pixels, draw_all, lines, mask, picture
 from .world import Caption, Edit, Subject, describe, edit, head_name, heads, sample
-from .world.edit_phrases import TABLES
 
 # Seeds below are for training; evaluation draws its subjects from beyond, so the two never meet.
 HELD_OUT = 1_000_000_000
@@ -49,14 +48,8 @@ def caption_at(subject: Subject, seed: int) -> Caption:
 
 
 def edit_at(seed: int) -> Edit:
-    """The pair of drawings and the instruction of this seed, in the seed's language.
-
-    A domain without instructions gives way to avatars.
-    """
-    subject = sample(seed)
-    if subject.domain not in TABLES:
-        subject = sample(seed, "avatar")
-    return edit(subject, seed, language_at(seed))
+    """The pair of drawings and the instruction of this seed, in the seed's language."""
+    return edit(sample(seed), seed, language_at(seed))
 
 
 def pictures(subjects: Iterable[Subject], size: int) -> Tensor:

@@ -31,8 +31,8 @@ def test_only_what_is_named_changes(domain: str, language: str) -> None:
         assert "none" not in made.instruction
 
 
-# The sun sets by itself where an instruction asks for night.
-FOLLOWS = {"scene": {"body"}}
+# The sun sets by itself where an instruction asks for night, and night falls where one asks for the moon.
+FOLLOWS = {"scene": {"body", "time"}}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

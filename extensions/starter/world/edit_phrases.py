@@ -2,31 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-_SAME: dict[str, str] = {}
-
-
-@dataclass(frozen=True)
-class Phrases:
-    """Templates for one attribute; {old} and {new} are the names of its values, {bare} is {old} without its article.
-
-    `add` and `remove` serve changes from and to a value in `absent`; `names` lists values whose name is not the value.
-    """
-
-    change: tuple[str, ...]
-    names: Mapping[str, str] = field(default_factory=lambda: _SAME)
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ("none",)
-
-    def name(self, value: str) -> str:
-        return self.names.get(value, value)
-
-    def bare(self, value: str) -> str:
-        return self.name(value).removeprefix("a ").removeprefix("an ")
-
+from .phrases import STYLE_EN, STYLE_ZH, Phrases
+from .scene_phrases import SCENE_TABLES
 
 _AVATAR_EN = {
     "skin": Phrases(("make the skin {new}", "give them {new} skin", "change the skin tone to {new}")),
@@ -95,21 +72,10 @@ _AVATAR_EN = {
         ("dress them in {new}", "change the clothes to {new}", "have them wear {new}"),
         {"shirt": "a plain shirt", "striped sweater": "a striped sweater", "suit": "a suit"},
     ),
-}
-_SHARED_EN = {
     "lighting": Phrases(
         ("show them {new}", "draw them {new}"), {"day": "in daylight", "warm": "in warm light", "night": "at night"}
     ),
-    "style": Phrases(
-        ("turn it into {new}", "make it {new}", "change the style to {new}"),
-        {
-            "flat": "a flat drawing",
-            "sketch": "a pencil sketch",
-            "watercolour": "a watercolour",
-            "pixel": "pixel art",
-            "halftone": "a halftone print",
-        },
-    ),
+    "style": STYLE_EN,
 }
 _COLOURS_ZH = {
     "black": "黑色",
@@ -182,16 +148,12 @@ _AVATAR_ZH = {
         ("换上{new}", "让人物穿上{new}"),
         {"shirt": "普通衬衫", "striped sweater": "条纹毛衣", "overalls": "背带裤", "suit": "西装"},
     ),
-}
-_SHARED_ZH = {
     "lighting": Phrases(("把光线改成{new}", "变成{new}"), {"day": "白天", "warm": "暖光", "night": "夜晚"}),
-    "style": Phrases(
-        ("变成{new}", "把画面改成{new}", "画成{new}"),
-        {"flat": "平涂插画", "sketch": "铅笔素描", "watercolour": "水彩画", "pixel": "像素画", "halftone": "网点漫画"},
-    ),
+    "style": STYLE_ZH,
 }
 
 # Domain -> language -> attribute -> phrases.
 TABLES: dict[str, dict[str, dict[str, Phrases]]] = {
-    "avatar": {"en": {**_AVATAR_EN, **_SHARED_EN}, "zh": {**_AVATAR_ZH, **_SHARED_ZH}},
+    "avatar": {"en": _AVATAR_EN, "zh": _AVATAR_ZH},
+    "scene": SCENE_TABLES,
 }

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .edit_phrases import TABLES, Phrases
-from .scene_phrases import SCENE_TABLES
+from .edit_phrases import TABLES
+from .phrases import Phrases
 from .subject import SPECS, Subject
 from .wording import Words
 
-_TABLES = {**TABLES, "scene": SCENE_TABLES}
 _SECOND = 0.25
 _JOINTS = {"en": (" and ", ", then "), "zh": ("，并", "，再")}
 
@@ -33,23 +32,21 @@ def edit(subject: Subject, seed: int, language: str = "en") -> Edit:
 
     Raises ValueError for a domain or language without phrases.
     """
-    tables = _TABLES.get(subject.domain, {})
+    tables = TABLES.get(subject.domain, {})
     if language not in tables:
-        known = ", ".join(f"{d} in {' and '.join(t)}" for d, t in _TABLES.items())
+        known = ", ".join(f"{d} in {' and '.join(t)}" for d, t in TABLES.items())
         raise ValueError(f"edit of a {subject.domain} in language {language!r}: expected one of {known}")
     words = Words(f"edit:{seed}")
     after, name, text = _change(words, subject, tables[language], frozenset())
     changed = {name}
     if words.chance(_SECOND):
         further, name, more = _change(words, after, tables[language], frozenset(changed))
-        # The second change must leave what the first one changed in sight.
-        if all(_settled(further, n) for n in changed) and _settled(subject, name):
-            after, changed, text = further, {*changed, name}, words.one(_JOINTS[language]).join((text, more))
+        both = {*changed, name}
+        # The second change must neither hide nor undo the first (night brings the moon, and the moon night).
+        was, now, final = subject.labels(), after.labels(), further.labels()
+        if was[name] >= 0 and all(final[n] == now[n] for n in changed) and all(final[n] != was[n] for n in both):
+            after, changed, text = further, both, words.one(_JOINTS[language]).join((text, more))
     return Edit(subject, after, text, frozenset(changed))
-
-
-def _settled(subject: Subject, name: str) -> bool:
-    return subject.labels()[name] >= 0
 
 
 def _change(
@@ -84,7 +81,7 @@ def _instruction(words: Words, phrases: Phrases, old: str, new: str) -> str:
 
 def vocabulary_edits() -> Iterator[str]:
     """Texts that together hold every word of the instructions."""
-    for tables in _TABLES.values():
+    for tables in TABLES.values():
         for table in tables.values():
             for phrases in table.values():
                 for template in (*phrases.change, *phrases.add, *phrases.remove):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .edit_phrases import TABLES, Phrases
+from .phrases import STYLE_EN, STYLE_ZH, Phrases
 
 _EN = {
     "kind": Phrases(
@@ -57,7 +57,7 @@ _EN = {
     ),
     "season": Phrases(("make it {new}", "change the season to {new}", "turn it into {new}")),
     "time": Phrases(("make it {new}", "change the time to {new}"), {"day": "daytime"}),
-    "style": TABLES["avatar"]["en"]["style"],
+    "style": STYLE_EN,
 }
 _ZH = {
     "kind": Phrases(
@@ -107,7 +107,7 @@ _ZH = {
         {"spring": "春天", "summer": "夏天", "autumn": "秋天", "winter": "冬天"},
     ),
     "time": Phrases(("把时间改成{new}", "变成{new}"), {"day": "白天", "dusk": "黄昏", "night": "夜晚"}),
-    "style": TABLES["avatar"]["zh"]["style"],
+    "style": STYLE_ZH,
 }
 
 # Language -> attribute -> phrases.
