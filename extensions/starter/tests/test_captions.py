@@ -122,3 +122,13 @@ def test_full_captions_fit_the_text_encoder(tmp_path: Path) -> None:
     for write in BY_LANGUAGE.values():
         longest = max(len(tokenizer(write(p, s, full=True).text)["input_ids"]) for s, p in enumerate(PEOPLE))
         assert longest <= MAX_LENGTH
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_bald_person_s_hair_colour_is_said_of_the_beard(language: str) -> None:
+    person = Avatar(hair_style="bald", beard="beard", hair_colour="pink")
+    for seed in range(50):
+        said = BY_LANGUAGE[language](person, seed)
+        if "hair_colour" in said.settles:
+            assert "beard" in said.settles
+            assert re.search("pink beard|粉红?色(络腮胡|大胡子)", said.text), said.text

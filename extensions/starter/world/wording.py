@@ -68,6 +68,9 @@ def choose(words: Words, avatar: Avatar, full: bool, worn: Mapping[str, Options]
         named.discard("hair_colour")
     # Every departure from the plain avatar is named, so that a caption without one settles that there is none.
     settles = {*named, *(n for n in ADDED if shown[n])}
+    if avatar.hair_style == "bald" and "hair_colour" in named:
+        # The colour of a bald person's hair is said of the beard.
+        settles.add("beard")
     said: dict[str, str] = {}
     for name in _WORN:
         value = getattr(avatar, name)
