@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.web.conftest import make_services, started
-from webui.core.memory import EntryMemory, MemorySnapshot
+from webui.core.memory import AttentionBackend, EntryMemory, MemorySnapshot
 from webui.web.access import AccessPolicy
 from webui.web.application import create_app
 from webui.web.http_api.memory import model_name
@@ -28,7 +28,8 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         entry("b", models / "checkpoints" / "owl.safetensors", device_bytes=3_000, holders=1),
         entry("c", Path("/elsewhere/private/name/crow.safetensors"), device_bytes=1_000),
     )
-    memory = MemorySnapshot(device="Canvas", kind="cpu", total_bytes=8_000, free_bytes=2_000, entries=entries)
+    memory = MemorySnapshot(device="Canvas", kind="cpu", total_bytes=8_000, free_bytes=2_000, entries=entries,
+                            attention=(AttentionBackend(name="sage", usable=False, reason="needs cuda"),))  # fmt: skip
     with started(create_app(make_services(tmp_path, memory), AccessPolicy(), page=False)) as client:
         yield client
 
@@ -43,6 +44,7 @@ def test_what_is_where_and_who_holds_it(client: TestClient) -> None:
     worker = told(client)
     assert (worker["worker"], worker["device"], worker["attention"]) == ("easel", "Canvas", "native")
     assert (worker["total_bytes"], worker["free_bytes"], worker["budget_bytes"]) == (8_000, 2_000, None)
+    assert worker["attention_backends"] == [{"name": "sage", "usable": False, "reason": "needs cuda"}]
     rows = {one["id"]: one for one in worker["entries"]}
     assert rows["a"]["model"] == "checkpoints/fox"
     assert (rows["a"]["component"], rows["a"]["device_bytes"], rows["a"]["hits"]) == ("unet", 2_000, 3)

@@ -39,6 +39,16 @@ class EntryMemory(_Data):
     """Kept on request: never evicted to make room."""
 
 
+class AttentionBackend(_Data):
+    """One way to compute attention, and whether this machine can; ``reason`` says why not, or what holds where it
+    can.
+    """
+
+    name: str
+    usable: bool
+    reason: str = ""
+
+
 class MemorySnapshot(_Data):
     """A worker's device and all that its cache holds. None: the device does not say."""
 
@@ -62,3 +72,5 @@ class MemorySnapshot(_Data):
     evictions: int = 0
     ooms: int = 0
     entries: tuple[EntryMemory, ...] = ()
+    attention: tuple[AttentionBackend, ...] = ()
+    """Every backend; empty until they were tried, after the first job."""

@@ -151,7 +151,7 @@ class _Life:
                 self.events.put(event)
 
     def _tell_memory(self, runner: Runner) -> None:
-        self.status = replace(self.status, memory=runner.cache.snapshot())
+        self.status = replace(self.status, memory=runner.memory())
 
     def _work(self, settings: Settings, make_runner: Callable[[Settings], Runner]) -> None:
         try:

@@ -26,11 +26,12 @@ from webui.core.jobs import (
     JobStarted,
     JobState,
 )
+from webui.core.memory import AttentionBackend, MemorySnapshot
 from webui.core.parameters import Params, validate
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
 
-from .attention import choose
+from .attention import choose, probe
 from .cache import make_cache
 from .context import Emit, JobWarnings, Surroundings
 from .device import Device, choose_device, device_status, fresh_state
@@ -65,6 +66,15 @@ class Runner:
         self.hooks = JobHooks(host)
         self._attention = choose(device)
         self._attempt: _Attempt | None = None
+        self._backends: tuple[AttentionBackend, ...] = ()
+
+    def memory(self) -> MemorySnapshot:
+        """What models take now, and how attention can be computed here."""
+        told = self.cache.snapshot()
+        if told.entries and self._attempt is None and not self._backends:
+            # Tried between jobs: it imports libraries, and computes.
+            self._backends = tuple(AttentionBackend.model_validate(vars(one)) for one in probe(self.device))
+        return told.model_copy(update={"attention": self._backends})
 
     def run(self, job: Job, done_indices: Collection[int], emit: Emit, cancelled: threading.Event) -> None:
         """Run ``job`` and tell ``emit`` of it: started, then whatever happens, then one of done, failed, cancelled.

@@ -141,7 +141,7 @@ class Worker:
         status = runner.status()
         self._channel.emit(WorkerReady(pid=os.getpid(), device=status))
         self._last_status = status
-        self._tell_memory(runner.cache.snapshot())
+        self._tell_memory(runner.memory())
         threading.Thread(target=self._watch, args=(runner,), name="status", daemon=True).start()
         threading.Thread(target=self._obey, args=(runner,), name="memory", daemon=True).start()
         warming = warm_up(runner)
@@ -169,7 +169,7 @@ class Worker:
                 self._running = False
                 self._flags.pop(job.id, None)
         self._tell_status(runner.status())
-        self._tell_memory(runner.cache.snapshot())
+        self._tell_memory(runner.memory())
 
     def _obey(self, runner: Runner) -> NoReturn:
         """Commands on memory, while a job runs too: the cache touches nothing that is leased."""
@@ -177,7 +177,7 @@ class Worker:
             command = self._orders.get()
             try:
                 obey(command, runner.cache)
-                self._tell_memory(runner.cache.snapshot())
+                self._tell_memory(runner.memory())
             except (RuntimeError, OSError):
                 log.warning("%s was not carried out", command, exc_info=True)
 
@@ -191,7 +191,7 @@ class Worker:
                 runner.flush()
                 if time.monotonic() - self._status_at >= STATUS_INTERVAL_S:
                     self._tell_status(runner.status())
-                    self._tell_memory(runner.cache.snapshot())
+                    self._tell_memory(runner.memory())
             except (RuntimeError, OSError):  # a driver that cannot answer now must not end the watch
                 log.debug("no status this time", exc_info=True)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from webui.core.errors import Conflict, FieldError, NotFound, ParameterError
 from webui.core.jobs import BudgetCommand, MemoryCommand, PinCommand, UnloadCommand
-from webui.core.memory import EntryMemory, MemorySnapshot
+from webui.core.memory import AttentionBackend, EntryMemory, MemorySnapshot
 from webui.web.services import Services
 
 
@@ -52,6 +52,9 @@ class WorkerMemoryView(BaseModel):
     evictions: int
     ooms: int = Field(description="How often memory ran out and a sparer way was taken")
     attention: str = Field(description="How attention is computed, where the worker said so")
+    attention_backends: list[AttentionBackend] = Field(
+        description="Every way, and why not; empty until they were tried, after the first job"
+    )
     entries: list[EntryView]
 
 
@@ -134,10 +137,12 @@ def _memories(services: Services) -> list[tuple[str, MemorySnapshot, str]]:
 
 
 def _view(worker: str, memory: MemorySnapshot, attention: str, roots: Sequence[Path]) -> WorkerMemoryView:
-    said: dict[str, Any] = memory.model_dump(exclude={"entries"})
+    said: dict[str, Any] = memory.model_dump(exclude={"entries", "attention"})
     entries = [EntryView(model=model_name(one, roots), **one.model_dump(exclude={"path"})) for one in memory.entries]
     entries.sort(key=lambda one: (one.model, -one.device_bytes - one.ram_bytes, one.component))
-    return WorkerMemoryView(worker=worker, attention=attention, entries=entries, **said)
+    return WorkerMemoryView(
+        worker=worker, attention=attention, attention_backends=list(memory.attention), entries=entries, **said
+    )
 
 
 def model_name(entry: EntryMemory, roots: Sequence[Path]) -> str:

@@ -7,7 +7,7 @@ Lifelike.memory = (() => {
   const STATES = () => ({ absent: t("not loaded"), loading: t("loading"), ram: t("in main memory"), moving: t("moving"),
     device: t("on the device"), failed: t("failed") });
 
-  let dialog = null, body = null, timer = 0;
+  let dialog = null, body = null, timer = 0, shown = false;
 
   function open() {
     if (!dialog) build();
@@ -76,11 +76,21 @@ Lifelike.memory = (() => {
     const rows = [
       [t("Budget for models"), h("span", { class: "ll-memory-budget" }, limit, "GB", h("button", { type: "button", class: "ll-button", onclick: set }, t("Set")))],
       one.ram_budget_bytes && [t("Kept in main memory"), t("{size} of {limit}", { size: bytes(one.ram_models_bytes), limit: bytes(one.ram_budget_bytes) })],
-      one.attention && [t("Attention"), one.attention],
+      one.attention && [t("Attention"), attention(one)],
       [t("So far"), t("{loads} loaded, {moves} moved, {evictions} given up", { loads: one.loads, moves: one.moves, evictions: one.evictions })
         + (one.ooms ? " · " + t("memory ran out {n} times", { n: one.ooms }) : "")],
     ];
     return h("dl", {}, rows.filter(Boolean).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  }
+
+  function attention(one) {
+    const others = one.attention_backends.filter((backend) => backend.name !== one.attention);
+    if (!others.length) return one.attention;
+    const row = ({ name, usable, reason }) => h("li", {}, h("strong", { translate: "no" }, name), " ",
+      h("span", { class: "ll-quiet" }, [usable ? t("works here") : "", reason].filter(Boolean).join(": ")));
+    const details = h("details", { open: shown, ontoggle: () => (shown = details.open) },
+      h("summary", {}, one.attention, " · ", t("why not another")), h("ul", {}, others.map(row)));
+    return details;
   }
 
   function table(one) {
