@@ -8,7 +8,7 @@ from .pen import Colour, Pen, Point, curve, mix
 
 Curves = tuple[tuple[Point, Point, Point], ...]
 
-_CURLS_BACK = [
+_CURLS_BACK: list[tuple[float, float, float]] = [
     (-33, 64, 11),
     (-36, 51, 12),
     (-31, 37, 13),
@@ -21,7 +21,14 @@ _CURLS_BACK = [
     (-31, 75, 9),
     (31, 75, 9),
 ]
-_CURLS_FRONT = [(-25, 44, 8.5), (-17, 36.5, 9), (-6, 33.5, 9), (6, 33.5, 9), (17, 36.5, 9), (25, 44, 8.5)]
+_CURLS_FRONT: list[tuple[float, float, float]] = [
+    (-25, 44, 8.5),
+    (-17, 36.5, 9),
+    (-6, 33.5, 9),
+    (6, 33.5, 9),
+    (17, 36.5, 9),
+    (25, 44, 8.5),
+]
 
 
 def draw_hair_back(pen: Pen, avatar: Avatar, hair: Colour) -> None:
