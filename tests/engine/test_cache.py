@@ -149,6 +149,22 @@ def test_an_error_in_the_block_gives_the_lease_back() -> None:
     assert cache.stats().leased_bytes == 0
 
 
+def test_what_waiting_jobs_need_goes_last() -> None:
+    cache = ModelCache(CPU, 2 * size_of(5) + size_of(0))
+    a, b = (Component(key(name, f"/models/{name}/unet"), lambda: Weights(5)) for name in "ab")
+    kept = {}
+    for models in ([], [Path("/models/a")], [Path("/models/b")]):
+        cache.clear()
+        cache.want(models)
+        for one in (a, b):
+            with cache.lease({"it": one}):
+                pass
+        with cache.lease({"c": component("c", 1)}):
+            pass
+        kept[str(models)] = {row.path for row in cache.stats().entries} & {a.key.path, b.key.path}
+    assert list(kept.values())[1:] == [{a.key.path}, {b.key.path}]
+
+
 def test_what_is_leased_is_never_given_up_and_goes_when_it_is_not() -> None:
     cache = ModelCache(CPU, size_of(10))
     with cache.lease({"a": component("a", 10)}) as a:

@@ -211,11 +211,14 @@ EVENT: TypeAdapter[Any] = TypeAdapter(Event)
 
 
 class RunCommand(_Data):
-    """Told to a worker: run this job. ``done_indices`` are artifacts of an earlier attempt that are already on disk."""
+    """Told to a worker: run this job."""
 
     type: Literal["run"] = "run"
     job: Job
     done_indices: tuple[int, ...] = ()
+    """Artifacts of an earlier attempt that are already on disk."""
+    waiting_models: tuple[str, ...] = ()
+    """What jobs behind this one will ask for: in memory, it is given up last."""
 
 
 class CancelCommand(_Data):

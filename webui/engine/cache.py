@@ -10,13 +10,15 @@ import dataclasses
 import gc
 import hashlib
 import logging
+import os
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -74,6 +76,18 @@ class Lease:
     work_bytes: int = 0
     values: dict[str, Any] = field(default_factory=dict)
     released: bool = False
+
+
+@dataclass(frozen=True)
+class _Below(Container[ComponentKey]):
+    """The keys of components that lie in one of these files or folders."""
+
+    roots: frozenset[str]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, ComponentKey) and any(
+            str(path) in self.roots for path in (Path(key.path), *Path(key.path).parents)
+        )
 
 
 class ModelCache:
@@ -269,10 +283,10 @@ class ModelCache:
             self._changed.notify_all()
         self._run_planned(self._ledger.surplus)
 
-    def want(self, keys: Collection[ComponentKey]) -> None:
-        """What jobs that wait will need: it is evicted last."""
+    def want(self, models: Collection[Path]) -> None:
+        """Files and folders of the models that waiting jobs will need: their components are evicted last."""
         with self._changed:
-            self._ledger.wanted = frozenset(keys)
+            self._ledger.wanted = _Below(frozenset(os.path.realpath(path) for path in models))
 
     def stats(self) -> CacheStats:
         """The numbers of the books."""

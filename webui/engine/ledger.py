@@ -4,7 +4,7 @@ arithmetic: no torch, no threads, no clock. The cache guards it by its lock, and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
@@ -99,7 +99,7 @@ class Ledger(Generic[K]):
     unified: bool = False
     keep_bytes: int | None = None
     ram_budget_bytes: int = 0
-    wanted: Collection[K] = ()
+    wanted: Container[K] = ()
     """What jobs that wait will need: it goes last."""
     records: dict[K, Record[K]] = field(default_factory=dict)
     work_bytes: int = 0

@@ -4,6 +4,7 @@ listens.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from webui.core.errors import Cancelled, NotFound
+from webui.core.errors import Cancelled, ModelError, NotFound
 from webui.core.jobs import (
     ArtifactRecord,
     ErrorInfo,
@@ -75,6 +76,15 @@ class Runner:
             # Tried between jobs: it imports libraries, and computes.
             self._backends = tuple(AttentionBackend.model_validate(vars(one)) for one in probe(self.device))
         return told.model_copy(update={"attention": self._backends})
+
+    def expect(self, refs: Collection[str]) -> None:
+        """Models that waiting jobs will ask for: what is in memory of them is given up last."""
+        paths = []
+        for ref in refs:
+            with contextlib.suppress(NotFound, ModelError):  # that job will say so itself
+                path = self.around.catalog.resolve(ref).path
+                paths += [path] if path is not None else []
+        self.cache.want(paths)
 
     def run(self, job: Job, done_indices: Collection[int], emit: Emit, cancelled: threading.Event) -> None:
         """Run ``job`` and tell ``emit`` of it: started, then whatever happens, then one of done, failed, cancelled.

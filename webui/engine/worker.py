@@ -156,6 +156,7 @@ class Worker:
                 # Two threads that import one library take longer than one after the other. Not for ever: an import
                 # may hang.
                 warming.join(timeout=20.0)
+            runner.expect(command.waiting_models)
             self._run(runner, command.job, command.done_indices)
 
     def _run(self, runner: Runner, job: Job, done_indices: tuple[int, ...]) -> None:

@@ -29,6 +29,7 @@ from webui.core.jobs import (
     Progress,
     RunCommand,
 )
+from webui.core.parameters import describe
 from webui.core.specs import PipelineSpec
 from webui.queue.executors import Executor
 from webui.queue.recorder import Recorder
@@ -36,6 +37,8 @@ from webui.queue.store import Claim
 
 log = logging.getLogger(__name__)
 
+_LOOK_AHEAD = 32
+"""Waiting jobs whose models a worker hears of."""
 _ENDS = JobDone | JobFailedEvent | JobCancelled
 
 
@@ -210,6 +213,16 @@ class Dispatcher:
             with self._lock:
                 self._current = None
 
+    def _waiting_models(self) -> tuple[str, ...]:
+        """References of the models that waiting jobs ask for."""
+        found: dict[str, None] = {}
+        for job in self._recorder.store.page(JobState.QUEUED, limit=_LOOK_AHEAD):
+            spec = self._spec_of(job.pipeline)
+            for row in describe(spec.params) if spec is not None else ():
+                if row.kind == "model" and job.params.get(row.name):
+                    found[str(job.params[row.name])] = None
+        return tuple(found)
+
     def _carry(self, run: _Run, spec: PipelineSpec | None, fresh: bool) -> None:
         job = run.job
         if spec is None:
@@ -221,7 +234,8 @@ class Dispatcher:
             return self._recorder.record(job, JobCancelled(job_id=job.id))
         self._drain()
         done = tuple(sorted(record.index for record in found)) if spec.resumable else ()
-        self._send(run, RunCommand(job=job.model_copy(update={"artifacts": ()}), done_indices=done))
+        bare = job.model_copy(update={"artifacts": ()})
+        self._send(run, RunCommand(job=bare, done_indices=done, waiting_models=self._waiting_models()))
         while True:
             try:
                 event = self._executor.receive(self._limits.poll_s)
