@@ -52,9 +52,9 @@ more weight on the face and on high noise, 10% caption drop and an average of th
 
 ## Measured
 
-Pictures from {samples} held-out captions, {steps} steps, guidance scale {guidance_scale:g}, Euler; an attribute
-counts where the caption settles it. The judge is right on {classifier_accuracy:.1%} of the attributes of
-held-out drawings.
+Pictures from {samples} held-out captions of {scope_words}, {steps} steps, guidance
+scale {guidance_scale:g}, Euler; an attribute counts where the caption settles it. The judge is right on
+{classifier_accuracy:.1%} of the attributes of held-out drawings of the whole world.
 
 | attribute | generated | judge on drawings |
 | --- | --- | --- |

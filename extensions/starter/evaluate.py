@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from .data import HELD_OUT, caption_at, subjects_at, to_tensor
+from .data import HELD_OUT, to_tensor
 from .export import load_pipeline, sample
 from .judge import Judge, accuracy, judge_accuracy, load_judge, mean
 from .loop import Hooks
@@ -24,6 +24,7 @@ from .measures import (
     style_measures,
     upscaler_measures,
 )
+from .scope import scope_of
 
 _BATCH = 8
 
@@ -43,13 +44,14 @@ def evaluate(
 
     What lies beside the model's directory (edit, controlnet, lora, upscaler) is measured too. `drawings`: how many
     drawn pictures the generated ones are compared with as sets. An attribute counts for a picture where its caption
-    settles it (names it, or leaves out something worn).
+    settles it (names it, or leaves out something worn). Captions and drawings are of the model's scope.
     `keep(image, caption, seed)` sees each picture.
     """
     hooks = hooks or Hooks()
     pipeline, judge = load_pipeline(model), load_judge(judge_folder)
-    subjects = subjects_at(HELD_OUT, samples)
-    captions = [caption_at(s, HELD_OUT + i) for i, s in enumerate(subjects)]
+    scope = scope_of(model)
+    subjects = scope.subjects(HELD_OUT, samples)
+    captions = [scope.caption(s, HELD_OUT + i) for i, s in enumerate(subjects)]
     made = []
     began = time.monotonic()
     for start in range(0, samples, _BATCH):
@@ -66,6 +68,7 @@ def evaluate(
     batch_seconds = (time.monotonic() - began) / samples
     size = pipeline.vae.config.sample_size
     by_attribute = accuracy(judge, torch.stack(made), subjects, [c.settles for c in captions])
+    by_attribute = {name: share for name, share in by_attribute.items() if scope.counts(name)}
     own = judge_accuracy(judge, min(1000, 8 * samples), size)
     hooks.progress(samples, samples, "measuring")
     return {
@@ -73,12 +76,14 @@ def evaluate(
         "by_attribute": {n: round(v, 4) for n, v in by_attribute.items()},
         "classifier_accuracy": round(mean(own), 4),
         "classifier_by_attribute": {n: round(v, 4) for n, v in own.items()},
-        "distances": set_distances(judge, torch.stack(made), drawings, size),
-        **autoencoder_measures(pipeline.vae, judge, size, min(64, samples)),
+        "distances": set_distances(judge, torch.stack(made), drawings, size, scope),
+        **autoencoder_measures(pipeline.vae, judge, size, min(64, samples), scope),
         "seconds_per_image": round(seconds_alone(pipeline, steps, guidance), 3),
         "seconds_per_image_in_batches": round(batch_seconds, 3),
         **_beside(model, judge, samples, size, steps=steps, guidance=guidance),
         "peak_memory_mib": peak_memory_mib(),
+        "scope": scope.name,
+        "scope_words": scope.words,
         "samples": samples,
         "steps": steps,
         "guidance_scale": guidance,

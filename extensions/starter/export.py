@@ -72,6 +72,7 @@ def assemble(
     size = vae.config.sample_size
     about = {
         "title": "Starter",
+        "scope": "whole",
         "recommended": {"width": size, "height": size, "steps": 20, "guidance_scale": guidance},
         "examples": [{"title": title, "prompt": prompt} for title, prompt in EXAMPLES],
     }

@@ -21,6 +21,7 @@ from .edit import edited, load_editor
 from .export import load_pipeline, sample, sampling
 from .judge import Judge, features_of, predictions
 from .lora import PLAIN
+from .scope import WHOLE, Scope
 from .upscaler import compare_with_bicubic, load_upscaler
 from .world import Edit, line_drawing
 
@@ -28,13 +29,15 @@ BATCH = 8
 _REAL_FROM, _FLOOR_FROM = HELD_OUT + 10_000_000, HELD_OUT + 20_000_000
 
 
-def set_distances(judge: Judge, made: Tensor, real_count: int, size: int) -> dict[str, Any]:
+def set_distances(judge: Judge, made: Tensor, real_count: int, size: int, scope: Scope = WHOLE) -> dict[str, Any]:
     """FD and KD of generated pictures float32 [N,3,H,W] in -1..1 against drawings, on the judge's features.
 
     FD-starter is no FID: its extractor is the bundled judge. `floor` is the distance of as many drawings.
     """
     real, floor = (
-        features_of(judge, torch.cat([pictures(subjects_at(start + i, min(64, n - i)), size) for i in range(0, n, 64)]))
+        features_of(
+            judge, torch.cat([pictures(scope.subjects(start + i, min(64, n - i)), size) for i in range(0, n, 64)])
+        )
         .double()
         .numpy()
         for start, n in ((_REAL_FROM, real_count), (_FLOOR_FROM, len(made)))
@@ -71,9 +74,11 @@ def perceptual_distance(judge: Judge, first: Tensor, second: Tensor) -> Tensor:
     return total
 
 
-def autoencoder_measures(vae: AutoencoderKL, judge: Judge, size: int, count: int = 64) -> dict[str, float]:
+def autoencoder_measures(
+    vae: AutoencoderKL, judge: Judge, size: int, count: int = 64, scope: Scope = WHOLE
+) -> dict[str, float]:
     """Mean PSNR in dB and mean perceptual distance of reconstructions of held-out drawings."""
-    images = pictures(subjects_at(HELD_OUT, count), size)
+    images = pictures(scope.subjects(HELD_OUT, count), size)
     made = torch.cat([reconstruct(vae, part) for part in images.split(16)]).clamp(-1, 1)
     psnr = -10 * torch.log10((made - images).square().mean(dim=(1, 2, 3)) / 4)
     distance = torch.cat(

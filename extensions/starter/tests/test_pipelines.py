@@ -119,3 +119,20 @@ def test_bundled_model_loads_offline_and_repeats() -> None:
     files = [p for p in BUNDLED.rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) <= 40 * 2**20
     assert not [p for p in files if p.suffix in {".pt", ".bin", ".ckpt", ".pkl"}]
+
+
+def test_a_model_is_measured_on_what_it_was_trained_on(tmp_path: Path) -> None:
+    from extensions.starter.scope import PLAIN, WHOLE, scope_of
+
+    assert scope_of(tmp_path) == PLAIN, "the weights that came before the name"
+    (tmp_path / "lifelike.json").write_text('{"scope": "whole"}', encoding="utf-8")
+    assert scope_of(tmp_path) == WHOLE
+    assert {one.domain for one in WHOLE.subjects(0, 20)} == {"avatar", "scene"}
+    plain = PLAIN.subjects(0, 20)
+    assert {(one.domain, one.labels()["style"]) for one in plain} == {("avatar", 0)}
+    assert PLAIN.counts("avatar.hat")
+    assert not PLAIN.counts("avatar.age")
+    assert PLAIN.caption(plain[0], 3).text.isascii()
+    (tmp_path / "lifelike.json").write_text('{"scope": "half"}', encoding="utf-8")
+    with pytest.raises(ValueError, match="expected whole or plain"):
+        scope_of(tmp_path)
