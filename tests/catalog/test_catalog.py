@@ -125,7 +125,9 @@ def test_what_is_not_there_suggests_what_is(settings: Settings, models: Path) ->
         Catalog(settings).resolve("qqq")
 
 
-@pytest.mark.parametrize("ref", ["../../etc/passwd", "/etc/passwd", "..", "checkpoints/../../x", "~/secret", "a\0b"])
+@pytest.mark.parametrize(
+    "ref", ["../../etc/passwd", "/etc/passwd", "..", "checkpoints/../../x", "~/secret", "~nobody/x", "a\0b"]
+)
 def test_paths_are_no_references_of_a_request(settings: Settings, ref: str) -> None:
     with pytest.raises(NotFound):
         Catalog(settings).resolve(ref)
@@ -142,6 +144,27 @@ def test_the_command_line_may_name_paths(settings: Settings, tmp_path: Path) -> 
         catalog.resolve(str(tmp_path))
     with pytest.raises(NotFound):
         catalog.resolve(str(file), allow_paths=False)
+
+
+def test_a_request_may_name_what_is_listed_by_its_path(
+    settings: Settings, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(models / "starter" / "avatar")
+    file = write_weights(models / "checkpoints" / "real.safetensors", SD1)
+    far = write_weights(tmp_path / "far" / "real.safetensors", SD1)
+    linked = models / "checkpoints" / "linked.safetensors"
+    linked.symlink_to(far)
+    catalog = Catalog(settings)
+    assert catalog.resolve(str(folder)).ref == "starter/avatar"
+    assert catalog.resolve(f"{folder}/../avatar/").ref == "starter/avatar"
+    assert catalog.resolve(str(file)).ref == "checkpoints/real.safetensors"
+    assert catalog.resolve(str(linked)).ref == "checkpoints/linked.safetensors"
+    monkeypatch.chdir(models.parent)
+    assert catalog.resolve(f"{models.name}/starter/avatar").ref == "starter/avatar"
+    write_weights(tmp_path / "other" / "real.safetensors", SD1)
+    for ref in (tmp_path / "other" / "real.safetensors", models / "starter", folder / "unet", models):
+        with pytest.raises(NotFound):
+            catalog.resolve(str(ref))
 
 
 def test_another_kind_is_refused(settings: Settings, models: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import re
 import stat
 import threading
@@ -156,7 +157,7 @@ class Catalog:
                 )
             return found
         paths = self._allow_paths if allow_paths is None else allow_paths
-        return self._listed(ref, kind) or self._unlisted(ref, kind, paths)
+        return self._listed(ref, kind) or self._listed_at(ref) or self._unlisted(ref, kind, paths)
 
     def _listed(self, ref: str, kind: str) -> ModelEntry | None:
         """The entry whose reference, title or file name ``ref`` is. Usable ones of the kind go first."""
@@ -174,8 +175,18 @@ class Catalog:
                 return fitting[0]
         return None
 
+    def _listed_at(self, ref: str) -> ModelEntry | None:
+        """The entry that lies where ``ref`` as a path leads: what is listed may be named so by a request too. ``ref``
+        is never looked up on the disk, where a request has nothing to touch; only the entries' own links are followed.
+        """
+        if not any(mark in ref for mark in ("/", os.sep)) or "\0" in ref:
+            return None
+        place = Path(os.path.abspath(os.path.expanduser(ref)))
+        rows = [(entry, entry.path) for entry in self.entries() if entry.path is not None]
+        return next((entry for entry, path in rows if place in (path.absolute(), path.resolve())), None)
+
     def _unlisted(self, ref: str, kind: str, allow_paths: bool) -> ModelEntry:
-        path = Path(ref).expanduser()
+        path = Path(os.path.expanduser(ref))  # Path.expanduser fails where ~name is nobody's home
         if allow_paths and path.exists():
             candidate = single(path.resolve(), str(path.resolve()))
             if candidate is None:
