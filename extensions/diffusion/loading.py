@@ -110,7 +110,7 @@ def _plan_from_index(folder: Path, checkpoint: Path | None, model: ResolvedModel
         elif value[0] is None or key in left_out:
             options[key] = None
         else:
-            sources[key] = (folder / key, str(value[0]), str(value[1]))
+            sources[key] = (_place(folder, key, index, model.ref), str(value[0]), str(value[1]))
     for key, parameter in known.items():
         if (
             key not in (*sources, *options, "self")
@@ -125,6 +125,26 @@ def _plan_from_index(folder: Path, checkpoint: Path | None, model: ResolvedModel
     found = {key: _config(place) for key, (place, _, _) in sources.items()}
     variant = str(getattr(model, "variant", "")) if checkpoint is not None else ""
     return Plan(cls, model.ref, sources, options, found, checkpoint, variant)
+
+
+def _place(folder: Path, name: str, index: Mapping[str, Any], title: str) -> Path:
+    """Where a component lies: in its own folder, or, where ``_shared`` of the index names it, in that of a model beside
+    this one, whose component it then is in the cache as well. Raises ModelError for a path beyond the models beside.
+    """
+    shared = index.get("_shared", {})
+    if not isinstance(shared, dict):
+        raise ModelError(f"Model {title!r}: _shared is a {type(shared).__name__}, expected an object.")
+    if name not in shared:
+        return folder / name
+    given, real = shared[name], folder.resolve()
+    beside = real.parent
+    place = (real / given).resolve() if isinstance(given, str) and "\0" not in given else beside
+    if beside not in place.parents:
+        raise ModelError(
+            f"Model {title!r}: _shared names {given!r} for {name}, which is not inside {beside}.",
+            hint="Only components of models in the same folder can be shared, such as ../avatar/vae.",
+        )
+    return place
 
 
 def requests(plan: Plan, dtype_of: DtypeOf, options: speed.Speed = _AS_IT_COMES) -> dict[str, Component]:

@@ -99,6 +99,36 @@ def test_pipelines_share_components_and_precisions_do_not(tiny: Tiny) -> None:
     assert half["unet"].load().dtype == torch.float16
 
 
+def with_shared(folder: Path, neighbour: Path, shared: Any) -> Path:
+    """A model that has a UNet of its own, and an index that names the rest."""
+    shutil.copytree(neighbour / "unet", folder / "unet")
+    index = json.loads((neighbour / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "_shared": shared}))
+    return folder
+
+
+def test_a_model_shares_the_components_of_the_one_beside_it(tiny: Tiny, tmp_path: Path) -> None:
+    shutil.copytree(tiny("sd1"), tmp_path / "avatar")
+    names = ("vae", "text_encoder", "tokenizer", "scheduler")
+    with_shared(tmp_path / "edit", tmp_path / "avatar", {name: f"../avatar/{name}" for name in names})
+    own = requests(make_plan(model(tmp_path / "avatar")), lambda _: torch.float32)
+    shared = requests(make_plan(model(tmp_path / "edit")), lambda _: torch.float32)
+    assert {name for name in own if own[name].key == shared[name].key} == set(names)
+    assert shared["vae"].load().config.latent_channels == 4
+
+
+@pytest.mark.parametrize(
+    "given", ["../../avatar/vae", "../..", "..", "/etc", "../link/vae", 7, "a\0b"], ids=lambda given: repr(given)
+)
+def test_what_is_shared_lies_beside_the_model(tiny: Tiny, tmp_path: Path, given: Any) -> None:
+    shutil.copytree(tiny("sd1"), tmp_path / "avatar")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "link").symlink_to(tmp_path / "avatar")
+    folder = with_shared(tmp_path / "models" / "edit", tmp_path / "avatar", {"vae": given})
+    with pytest.raises(ModelError, match="is not inside"):
+        make_plan(model(folder))
+
+
 def test_absent_components_go_to_the_constructor_as_none(tiny: Tiny) -> None:
     plan = make_plan(model(tiny("sd3")))
     assert plan.options["text_encoder_3"] is None
