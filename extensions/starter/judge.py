@@ -86,7 +86,8 @@ def train_judge(config: TrainingConfig, folder: Path, hooks: Hooks | None = None
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = step_generator(config.seed, "judge", step)
         subjects = subjects_at(HELD_OUT // 4 + step * part.batch, part.batch)
-        images = roughen(pictures(subjects, part.size), generator).to(config.device)
+        # Drawn as large as the pictures that it will judge: a halftone or a pixel reduced is not one drawn small.
+        images = roughen(pictures(subjects, config.size), generator).to(config.device)
         with torch.autocast(images.device.type, torch.bfloat16):
             logits = judge(images)
         # A batch may show a head's attribute nowhere; such a head has nothing to learn from it.
@@ -98,7 +99,7 @@ def train_judge(config: TrainingConfig, folder: Path, hooks: Hooks | None = None
 
     stage.run(loss_at, hooks or Hooks())
     with stage.average:
-        own = judge_accuracy(judge.eval(), part.held_out, part.size)
+        own = judge_accuracy(judge.eval(), part.held_out, config.size)
         save_judge(judge, part, folder / "judge", own)
     return load_judge(folder / "judge")
 
