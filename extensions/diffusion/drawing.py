@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -144,8 +145,12 @@ class Drawing:
                 return pipe(**arguments)
 
         self._context.check_cancelled()
-        knobs = {"sliced_attention": self._slice_attention}
-        output = self._context.models.attempt(denoise, knobs, work=work)
+        # Where the pipeline decodes for itself, its call is all there is to repeat.
+        measures = () if self._plain else ("slicing", "tiling")
+        with _vae_measures(getattr(pipe, "vae", None), *measures) as knobs:
+            output = self._context.models.attempt(
+                denoise, {**knobs, "sliced_attention": self._slice_attention}, work=work
+            )
         if not self._plain:
             return self._blank_checked(list(_pictures(output)))
         if not torch.isfinite(output[0]).all():
@@ -156,18 +161,13 @@ class Drawing:
         self._attention = attention.SLICED
 
     def _decoded(self, vae: Any, latents: torch.Tensor, work: Work) -> Iterator[Image.Image]:
-        may_tile = hasattr(vae, "enable_tiling") and not getattr(vae, "use_tiling", False)
-        knobs = {"vae_tiling": vae.enable_tiling} if may_tile else {}
-        try:
+        with _vae_measures(vae, "tiling") as knobs:  # one picture at a time: there is nothing to slice
             for row in latents.split(1):
                 self._context.check_cancelled()
                 pixels = self._context.models.attempt(partial(decoding.decode, vae, row), knobs, work=work)
                 if not torch.isfinite(pixels).all():
                     raise NotFinite("decode")
                 yield decoding.to_image(pixels)
-        finally:
-            if may_tile:  # other jobs share the module
-                vae.disable_tiling()
 
     def _blank_checked(self, images: list[Image.Image]) -> list[Image.Image]:
         """A picture of one colour is how NaN looks once it is a picture."""
@@ -238,6 +238,20 @@ class Drawing:
     @property
     def plan(self) -> Plan:
         return self._plan
+
+
+@contextmanager
+def _vae_measures(vae: Any, *names: str) -> Iterator[dict[str, Callable[[], None]]]:
+    """What ``vae`` can do against running out of memory, of ``slicing`` and ``tiling``; undone at the end of the block,
+    since other jobs share the module.
+    """
+    # Every VAE of diffusers has the methods; the attribute tells which can follow them.
+    offered = [name for name in names if getattr(vae, f"use_{name}", None) is False]
+    try:
+        yield {f"vae_{name}": getattr(vae, f"enable_{name}") for name in offered}
+    finally:
+        for name in offered:
+            getattr(vae, f"disable_{name}")()
 
 
 def _wants_wide_vae(plan: Plan) -> bool:

@@ -140,6 +140,30 @@ def test_a_picture_that_runs_out_of_memory_is_drawn_again_the_same(
     assert np.abs(drawn(generate("sd1", sampler="Euler a")) - drawn(generate("sd1", sampler="Euler a"))).max() <= 2
 
 
+@pytest.mark.parametrize("measure", ["use_slicing", "use_tiling"])
+def test_a_pipeline_that_decodes_for_itself_has_its_vae_use_less_memory(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch, measure: str
+) -> None:
+    from diffusers import AutoencoderKL
+
+    plain = drawn(generate("flux"))
+    asked: list[bool] = []
+    real = AutoencoderKL.decode
+
+    def short(vae: Any, *arguments: Any, **options: Any) -> Any:
+        asked.append(getattr(vae, measure))
+        if not asked[-1]:
+            raise torch.OutOfMemoryError("injected")
+        return real(vae, *arguments, **options)
+
+    monkeypatch.setattr(AutoencoderKL, "decode", short)
+    assert (drawn(generate("flux")) == plain).all()
+    assert (asked[0], asked[-1]) == (False, True)
+    asked.clear()
+    generate("flux")
+    assert asked[0] is False, "other jobs share the module"
+
+
 def test_slices_keep_the_mask_of_their_head() -> None:
     generator = torch.Generator().manual_seed(3)
     query, key, value = (torch.randn(2, 4, 8, 16, generator=generator) for _ in range(3))
