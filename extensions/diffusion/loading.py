@@ -35,6 +35,11 @@ _LIGHT = (
     "FeatureExtractor",
 )
 
+_NEEDED: Mapping[str, str] = dict.fromkeys(
+    ("flux", "sd3"), ", nor has this program T5's vocabulary, which its prompts go through"
+)
+"""What else a single file of a family would take, beyond what is bundled."""
+
 _AS_IT_COMES = speed.Speed()
 
 DtypeOf = Callable[[str], torch.dtype]
@@ -77,7 +82,7 @@ def make_plan(model: ResolvedModel, *, configs: Path = CONFIGS) -> Plan:
             + (
                 "there is no model_index.json in its folder."
                 if checkpoint is None
-                else "its family has no configuration here."
+                else f"the family {model.family or 'unknown'} has no configuration here{_NEEDED.get(model.family, '')}."
             ),
             hint="Use a diffusers folder, or a single file of SD 1.x or SDXL.",
         )

@@ -129,6 +129,16 @@ def test_what_is_shared_lies_beside_the_model(tiny: Tiny, tmp_path: Path, given:
         make_plan(model(folder))
 
 
+@pytest.mark.parametrize(
+    ("family", "words"), [("flux", "T5's vocabulary"), ("sd2", "family sd2"), ("", "family unknown")]
+)
+def test_a_single_file_of_another_family_is_refused_with_what_is_missing(
+    tmp_path: Path, family: str, words: str
+) -> None:
+    with pytest.raises(ModelError, match=words):
+        make_plan(model(tmp_path / "one.safetensors", format="single_file", family=family))
+
+
 def test_absent_components_go_to_the_constructor_as_none(tiny: Tiny) -> None:
     plan = make_plan(model(tiny("sd3")))
     assert plan.options["text_encoder_3"] is None
