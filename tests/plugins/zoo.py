@@ -75,7 +75,9 @@ ZOO: tuple[Animal, ...] = (
     Animal(
         "api_major", GOOD_INIT, "blocked", "api", "another major", manifest='id = "{id}"\nversion = "1"\napi = "2.0"'
     ),
-    Animal("api_minor", GOOD_INIT, "blocked", "api", "only 1.0", manifest='id = "{id}"\nversion = "1"\napi = "1.99"'),
+    Animal(
+        "api_minor", GOOD_INIT, "blocked", "api", "offers only 1.", manifest='id = "{id}"\nversion = "1"\napi = "1.99"'
+    ),
     Animal(
         "wants_package",
         GOOD_INIT,

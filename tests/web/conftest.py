@@ -140,6 +140,7 @@ class PaintingExecutor:
                 self._paint(job, index)
             self._events.put(JobDone(job_id=job.id))
         elif name == "wait":
+            self._preview(job, 0, Image.new("RGB", (48, 32)))
             self._events.put(JobProgress(job_id=job.id, progress=Progress(step=1, steps=2, fraction=0.5)))
             self._cancelled[job.id].wait(30)
             self._events.put(JobCancelled(job_id=job.id))
@@ -147,12 +148,15 @@ class PaintingExecutor:
             error = ErrorInfo(kind="JobFailed", message="the canvas tore", hint="Take another.")
             self._events.put(JobFailedEvent(job_id=job.id, error=error))
 
-    def _paint(self, job: Job, index: int) -> None:
-        picture = Image.new("RGB", (96, 64), job.params["colour"])
+    def _preview(self, job: Job, index: int, picture: Image.Image) -> None:
         small = io.BytesIO()
         picture.save(small, "JPEG")
         data = base64.b64encode(small.getvalue()).decode()
         self._events.put(JobPreview(job_id=job.id, index=index, data=data))
+
+    def _paint(self, job: Job, index: int) -> None:
+        picture = Image.new("RGB", (96, 64), job.params["colour"])
+        self._preview(job, index, picture)
         seed = job.params["seed"] + index
         recipe = Recipe(pipeline=job.pipeline, params=job.params, index=index, seed=seed)
         record = self._files.save(Artifact("image", picture, index=index, seed=seed), job, recipe)

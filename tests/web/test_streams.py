@@ -154,17 +154,14 @@ def test_the_stream_of_everything_begins_with_the_state_and_tells_of_changes(web
 
 def test_the_pictures_of_one_job_can_be_watched_in_the_stream_of_everything(web: httpx.Client) -> None:
     """A browser opens few connections to one server; a page needs but one."""
-    first = submit(web, "wait")
-    watched, other = submit(web, "paint"), submit(web, "paint")
+    watched, other = submit(web, "wait"), submit(web, "paint")
     with web.stream("GET", "/api/v1/events", params={"previews": watched["id"]}) as answer:
-        told = events(answer)
-        next(told)
-        web.delete(first["url"])
         previews = set()
-        for name, data, _ in told:
+        for name, data, _ in events(answer):
             if name == "preview":
                 previews.add(data["job_id"])
                 assert data["media_type"] == "image/jpeg"
+                web.delete(watched["url"])
             if name == "done" and data["job_id"] == other["id"]:
                 break
     assert previews == {watched["id"]}
