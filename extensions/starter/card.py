@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .world import SPECS
+from .world import SPEC, SPECS
 
 _CARD = """---
 license: apache-2.0
@@ -18,8 +18,8 @@ pipeline_tag: text-to-image
 
 # The starter models
 
-Small models in the usual layouts that draw avatars and simple scenes. They come with the project so that everything
-works before any download.
+Small models in the usual layouts that know the project's own drawing world. They come with the project so that
+everything works before any download.
 
 - `avatar/`: a diffusers directory (`StableDiffusionPipeline`): CLIPTokenizer with a vocabulary of its own,
   CLIPTextModel ({text_encoder:,} parameters), UNet2DConditionModel ({unet:,}), AutoencoderKL of factor 8 with 4
@@ -31,8 +31,8 @@ Recommended: {steps} steps, guidance scale {guidance_scale:g}.
 
 ## Prompts
 
-In English or Simplified Chinese: "a smiling person with long red hair and glasses, blue background". The models know
-these attributes and nothing else; other words do little.
+"a smiling person with long red hair and glasses, blue background". The text-to-image model was trained on
+{scope_words}. It knows these attributes and nothing else; other words do little.
 
 {attributes}
 
@@ -86,7 +86,7 @@ def model_card(numbers: Mapping[str, Any], trained: str = "", load: str = "") ->
         "features": numbers["distances"]["features"],
         "rows": "\n".join(f"| {n} | {v:.1%} | {own[n]:.1%} |" for n, v in numbers["by_attribute"].items()),
         "beside": "".join(f"{_item(text)}\n" for name, text in _BESIDE.items() if name in numbers),
-        "attributes": "\n".join(_item(line) for line in _attributes()),
+        "attributes": "\n".join(_item(line) for line in _attributes(numbers["scope"])),
         "measures": "\n".join(_item(line) for line in _measures(numbers, load)),
         "trained": textwrap.fill(trained, 110),
     }
@@ -97,10 +97,11 @@ def _item(text: str) -> str:
     return textwrap.fill(text, 116, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _attributes() -> list[str]:
+def _attributes(scope: str) -> list[str]:
+    known = SPECS if scope == "whole" else {"avatar": SPEC}
     return [
         f"{domain}, {name.replace('_', ' ')}: {', '.join(values)}"
-        for domain, spec in SPECS.items()
+        for domain, spec in known.items()
         for name, values in spec.items()
     ]
 
