@@ -7,7 +7,6 @@ dropping it, the instruction or both while training makes room for two guidance 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from .base import Base, add_noise, base_folder, load_base
 from .config import EditConfig, TrainingConfig
 from .data import HELD_OUT, edit_at, grid, pictures
 from .denoiser import build_unet
-from .export import load_pipeline, sampling, save_half
+from .export import load_pipeline, model_index, sampling, save_half
 from .latents import kept_pool
 from .loop import Hooks, Stage, step_generator
 from .warm import copy_fitting, warm_start
@@ -115,20 +114,8 @@ def dropped(part: EditConfig, generator: torch.Generator) -> tuple[Tensor, Tenso
 def save_editor(unet: UNet2DConditionModel, folder: Path, config: TrainingConfig) -> None:
     """The editing model's directory: its own UNet, and a model_index.json that names what it shares with ../avatar."""
     save_half(unet, folder / "unet")
-    index: Mapping[str, object] = {
-        "_class_name": "StableDiffusionInstructPix2PixPipeline",
-        "_diffusers_version": "0.42.1",
-        "_shared": {name: f"../avatar/{name}" for name in sorted(SHARED_PARTS)},
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
+    shared = {name: f"../avatar/{name}" for name in sorted(SHARED_PARTS)}
+    index = {**model_index("StableDiffusionInstructPix2PixPipeline"), "_shared": shared}
     about = {
         "title": "Starter editing",
         "recommended": {

@@ -55,19 +55,7 @@ def assemble(
         **BETAS, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1
     )
     scheduler.save_pretrained(building / "scheduler")
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "_diffusers_version": "0.42.1",
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
+    index = model_index("StableDiffusionPipeline")
     (building / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     size = vae.config.sample_size
     about = {
@@ -79,6 +67,23 @@ def assemble(
     (building / "lifelike.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(building, folder)
+
+
+def model_index(pipeline: str) -> dict[str, object]:
+    """The model_index.json of a pipeline class with Stable Diffusion's components and no safety checker."""
+    return {
+        "_class_name": pipeline,
+        "_diffusers_version": "0.42.1",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
 
 
 def save_half(module: nn.Module, folder: Path) -> None:
