@@ -5,14 +5,13 @@ configurations.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 from webui.api import ModelError
 
 from .guidance import Call, guidance
 from .loading import Plan
-from .params import Txt2Img
+from .params import Drawn
 
 _OTHER_TASKS = (
     "Img2Img",
@@ -59,21 +58,20 @@ def refuse_other_tasks(plan: Plan) -> None:
         raise ModelError(f"Model {plan.title!r} does not make pictures from text alone: {reason}.")
 
 
-def make_call(pipe: Any, plan: Plan, params: Txt2Img, width: int, height: int, generators: Sequence[Any]) -> Call:
-    """The arguments for ``len(generators)`` pictures of one prompt: only what the pipeline's signature has."""
+def make_call(pipe: Any, plan: Plan, params: Drawn, width: int, height: int, count: int) -> Call:
+    """The arguments for ``count`` pictures of one prompt: only what the pipeline's signature has."""
     known = inspect.signature(type(pipe).__call__).parameters
     call = Call({"prompt": params.prompt}, width=width, height=height)
     wanted: dict[str, Any] = {
         "num_inference_steps": params.steps,
         "width": width,
         "height": height,
-        "num_images_per_prompt": len(generators),
-        "generator": generators[0] if len(generators) == 1 else list(generators),
+        "num_images_per_prompt": count,
         # Binning would draw at another size and stretch the picture.
         "use_resolution_binning": False,
     }
     call.arguments.update({name: value for name, value in wanted.items() if name in known})
-    if len(generators) > 1 and "num_images_per_prompt" not in known:
+    if count > 1 and "num_images_per_prompt" not in known:
         raise ModelError(f"{plan.cls.__name__} draws one picture at a time.", hint="Set the batch size to 1.")
     stages = known.get("prior_num_inference_steps")
     if stages is not None and params.steps is not None:

@@ -1,5 +1,5 @@
-"""The heart of text to image: draws groups of pictures with leased components, in the precision that gives finite
-values.
+"""The heart of every pipeline that draws: draws groups of pictures with leased components, in the precision that gives
+finite values. What is drawn, a ``Task`` says.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from PIL import Image
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
 from . import attention, decoding, previews, speed
-from .calling import make_call, refuse_other_tasks, too_long
+from .calling import make_call, too_long
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
-from .params import Txt2Img
+from .params import Drawn
 from .samplers import make_scheduler, sampler_name
-from .sizes import fit_size, size_multiple
+from .task import Task
 
 
 def working_dtype(context: Context) -> torch.dtype:
@@ -43,12 +43,12 @@ class NotFinite(Exception):
 class Drawing:
     """One job's way of drawing with one model."""
 
-    def __init__(self, model: ResolvedModel, params: Txt2Img, context: Context, configs: Path) -> None:
-        """Reads what the model consists of. Raises ModelError where it cannot make pictures from text."""
+    def __init__(self, model: ResolvedModel, params: Drawn, context: Context, configs: Path, task: Task) -> None:
+        """Reads what the model consists of. Raises ModelError where it cannot do the task."""
         self._params = params
         self._context = context
-        self._plan = make_plan(model, configs=configs)
-        refuse_other_tasks(self._plan)
+        self._task = task
+        self._plan = task.planned(make_plan(model, configs=configs))
         self._family = model.family
         self._plain = decoding.is_plain(self._plan)
         # Kernels of a CPU round differently for different batch sizes: pictures are then drawn one at a time.
@@ -112,21 +112,21 @@ class Drawing:
 
     def _draw(self, indices: Sequence[int]) -> list[Image.Image]:
         params = self._params
-        work = Work("denoise", self._family, params.width or 0, params.height or 0, len(indices))
+        work = Work("denoise", self._family, *self._task.asked_size(indices), len(indices))
         with self._context.models.lease(requests(self._plan, self._dtype_of, self._speed), work=work) as components:
             scheduler = None
             if "scheduler" in components:
                 scheduler = make_scheduler(components["scheduler"], params.sampler, params.schedule)
                 self.sampler = sampler_name(scheduler)
             pipe = assemble(self._plan, components, scheduler)
-            width, height = self._size(pipe)
-            generators = [self._context.generator(params.seed + index) for index in indices]
-            call = make_call(pipe, self._plan, params, width, height, generators)
+            width, height = self._task.size(pipe, self._plan, indices)
+            call = make_call(pipe, self._plan, params, width, height, len(indices))
+            self._task.complete(call, pipe, self._plan, indices)
             self._tell(call, pipe)
             denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
             images = self._run(pipe, call, indices, denoisers, work)
         self._check_size(images, width, height)
-        return images
+        return self._task.finished(images, indices)
 
     def _run(
         self, pipe: Any, call: Call, indices: Sequence[int], denoisers: Sequence[Any], work: Work
@@ -134,10 +134,11 @@ class Drawing:
         """Denoise and decode. Where memory runs out, the cheapest measure that helps is taken."""
         arguments = {**call.arguments, **self._watch(pipe, indices, call.width, call.height)}
         arguments["output_type"] = "latent" if self._plain else "pil"
+        seeded = "generator" in inspect.signature(type(pipe).__call__).parameters
 
         def denoise() -> Any:
-            if "generator" in arguments:  # from the start each time: a second attempt draws the same picture
-                generators = [self._context.generator(self._params.seed + index) for index in indices]
+            if seeded:  # from the start each time: a second attempt draws the same picture
+                generators = [self._task.generator(index) for index in indices]
                 arguments["generator"] = generators if len(generators) > 1 else generators[0]
             for module in denoisers:
                 speed.forget_steps(module)
@@ -195,9 +196,10 @@ class Drawing:
             if isinstance(latents, torch.Tensor):
                 self._show(pipe, latents, indices[0], width, height)
 
-        def at_end(_pipe: Any, number: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            step(number + 1, tensors.get("latents"))
-            return {}
+        def at_end(pipe: Any, number: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            changed = self._task.after_step(pipe, number, timestep, tensors)
+            step(number + 1, changed.get("latents", tensors.get("latents")))
+            return changed
 
         if "callback_on_step_end" in known:
             return {"callback_on_step_end": at_end}
@@ -211,16 +213,6 @@ class Drawing:
         if seen is not None:
             vae = pipe.vae
             self._context.preview(lambda: previews.preview(seen, vae, width, height), index)
-
-    def _size(self, pipe: Any) -> tuple[int, int]:
-        asked = (self._params.width or 512, self._params.height or 512)
-        multiple = size_multiple(pipe, self._plan)
-        width, height = fit_size(*asked, multiple)
-        if (width, height) != asked:
-            self._context.warn(
-                f"This model draws sizes in steps of {multiple} px: {width}x{height} instead of {asked[0]}x{asked[1]}."
-            )
-        return width, height
 
     def _check_size(self, images: list[Image.Image], width: int, height: int) -> None:
         for image in images:

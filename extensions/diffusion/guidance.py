@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .loading import Plan
-from .params import Txt2Img
+from .params import Drawn
 
 _SCALES = ("guidance_scale", "prior_guidance_scale")
 _CONSISTENCY_LIMIT = 2.0
@@ -26,7 +26,7 @@ class Call:
     height: int = 0
 
 
-def guidance(known: Mapping[str, Any], plan: Plan, params: Txt2Img) -> Call:
+def guidance(known: Mapping[str, Any], plan: Plan, params: Drawn) -> Call:
     """The arguments for guidance and negative prompt out of those that the pipeline's call has (``known``)."""
     if _true_scale(known, plan):
         # Its guidance works only against a negative prompt, be it a blank one.
@@ -63,7 +63,7 @@ def _scale_note(argument: str, known: Mapping[str, Any], plan: Plan, scale: floa
     return ""
 
 
-def _negative(call: Call, known: Mapping[str, Any], plan: Plan, params: Txt2Img) -> None:
+def _negative(call: Call, known: Mapping[str, Any], plan: Plan, params: Drawn) -> None:
     given = bool(params.negative_prompt.strip())
     name = plan.cls.__name__
     if "negative_prompt" not in known:

@@ -66,16 +66,26 @@ EXAMPLES = (
 SIZE_PRESETS = ("512x512", "768x768", "1024x1024", "832x1216", "1216x832")
 
 
-class Txt2Img(declare.Params):
-    """Text to image."""
+class Prompted(declare.Params):
+    """What is drawn, and by which model."""
 
     prompt: str = declare.prompt(label="Prompt", help="What the picture shows", placeholder="Describe the picture")
     negative_prompt: str = declare.prompt(label="Negative prompt", help="What it should not show", rows=2)
     model: str = declare.model(kind="text_to_image", help="Empty: the first model of this kind")
+
+
+class Sized(declare.Params):
+    """A size of one's own choice."""
+
     width: int | None = declare.size(
         label="Width", help="In pixels; empty: the model's own, else 512", presets=SIZE_PRESETS
     )
     height: int | None = declare.size(label="Height", help="In pixels; empty: the model's own, else 512")
+
+
+class Sampled(declare.Params):
+    """How noise becomes a picture."""
+
     steps: int | None = declare.integer(
         None,
         minimum=1,
@@ -100,12 +110,22 @@ class Txt2Img(declare.Params):
         "Automatic", SCHEDULES, label="Schedule", group="Sampling", help="How noise levels are spread over the steps"
     )
     seed: int = declare.seed(help="-1 draws one at random; picture i of a job has seed + i")
+
+
+class Batched(declare.Params):
+    """How many pictures."""
+
     batch_size: int = declare.integer(
         1, minimum=1, maximum=16, label="Batch size", group="Batch", help="Pictures made at once"
     )
     batch_count: int = declare.integer(
         1, minimum=1, maximum=100, label="Batch count", group="Batch", help="How many such batches"
     )
+
+
+class Computed(declare.Params):
+    """How the device computes it."""
+
     attention: str = declare.choice(
         "auto",
         ATTENTION,
@@ -141,6 +161,14 @@ class Txt2Img(declare.Params):
         advanced=True,
         help="Skips blocks that changed little since the last step; the picture changes",
     )
+
+
+class Drawn(Computed, Batched, Sampled, Prompted):
+    """What every pipeline that draws is asked, whatever it begins with."""
+
+
+class Txt2Img(Drawn, Computed, Batched, Sampled, Sized, Prompted):
+    """Text to image. The bases stand in this order because fields do, from the last to the first."""
 
 
 class DiffusionSettings(declare.Params):

@@ -14,7 +14,7 @@ import torch
 
 from webui.api import ModelError
 
-from .params import Txt2Img
+from .params import Drawn
 
 DENOISERS = frozenset({"unet", "transformer", "transformer_2", "prior_prior", "decoder"})
 """Names of the components that run once a step."""
@@ -41,7 +41,7 @@ class Speed:
     step_cache: bool = False
 
     @classmethod
-    def of(cls, params: Txt2Img) -> Speed:
+    def of(cls, params: Drawn) -> Speed:
         return cls(params.vae_tiling, params.compile, params.channels_last, params.storage_8bit, params.step_cache)
 
     def facts(self, component: str) -> dict[str, bool]:
@@ -53,7 +53,7 @@ class Speed:
         return {name: True for name, value in vars(self).items() if value and name != "tiled"}
 
 
-def chosen_dtype(params: Txt2Img, own: torch.dtype) -> torch.dtype:
+def chosen_dtype(params: Drawn, own: torch.dtype) -> torch.dtype:
     """The precision that was asked for; ``own`` where it is left to the device."""
     return _DTYPES.get(params.precision, own)
 

@@ -15,9 +15,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from extensions.diffusion import drawing
+from extensions.diffusion.params import Txt2Img
 from extensions.diffusion.sizes import fit_size
+from extensions.diffusion.task import Task
 from extensions.diffusion.tests import ldm_layout, tiny_models
-from extensions.diffusion.txt2img import Txt2ImgPipeline, groups
+from extensions.diffusion.txt2img import Txt2ImgPipeline
 from webui.testing import Outcome
 
 Generate = Callable[..., Outcome]
@@ -186,4 +188,5 @@ def test_a_model_that_gives_nan_fails_with_words(generate: Generate, tiny: Any, 
 
 
 def test_groups_keep_order_and_size() -> None:
-    assert [list(group) for group in groups([1, 2, 4, 7, 8], 2)] == [[1, 2], [4, 7], [8]]
+    task = Task(Txt2Img(), None)
+    assert [list(group) for group in task.groups([1, 2, 4, 7, 8], 2)] == [[1, 2], [4, 7], [8]]

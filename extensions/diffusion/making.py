@@ -1,0 +1,65 @@
+"""From a job of any drawing pipeline to its artifacts: finds the model, draws what is missing, names what it was made
+with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from webui.api import Artifact, Context, ModelUse, ResolvedModel
+
+from . import hub
+from .drawing import Drawing
+from .libraries import prepare
+from .params import Drawn
+from .single_file import CONFIGS
+from .task import Task
+
+
+class DrawingPipeline:
+    """What every pipeline that draws has in common. Picture i of a job depends on seed + i alone, not on the batch it
+    was made in.
+    """
+
+    task: type[Task] = Task
+    configs: Path = CONFIGS
+    """Where the configurations for single files lie."""
+
+    def run(self, params: Drawn, context: Context) -> Iterator[Artifact]:
+        """Yields the job's missing pictures in their order. Raises ModelError, NotFound, ParameterError, JobFailed,
+        Cancelled.
+        """
+        task = self.task(params, context)
+        pending = context.pending(task.count)
+        if not pending:
+            return
+        model = found_model(params.model, context)
+        drawing = Drawing(model, params, context, self.configs, task)
+        for group in task.groups(pending, 1 if drawing.alone else params.batch_size):
+            images = drawing.draw(group)
+            for index, image in zip(group, images, strict=True):
+                yield Artifact(
+                    "image",
+                    image,
+                    index=index,
+                    seed=task.seed_of(index),
+                    infotext={**_infotext(model, params, drawing.sampler), **task.infotext()},
+                )
+
+
+def found_model(ref: str, context: Context, kind: str = "text_to_image") -> ResolvedModel:
+    """The model of that reference on this machine, noted in the recipe. Raises NotFound, ModelError."""
+    model = context.models.resolve(ref, kind)
+    prepare()
+    if model.path is None:
+        model = hub.fetched(model, context)
+    context.use_model(ModelUse(ref=model.ref, sha256=model.sha256))
+    return model
+
+
+def _infotext(model: ResolvedModel, params: Drawn, sampler: str) -> dict[str, str]:
+    """What other programs look for: the sampler by name, the model by title and short hash."""
+    title = str(getattr(model, "title", "")) or Path(model.ref).stem
+    pairs = {"Sampler": sampler, "Schedule type": params.schedule, "Model": title}
+    return {**pairs, "Model hash": model.sha256[:10]} if model.sha256 else pairs

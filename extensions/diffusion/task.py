@@ -1,0 +1,80 @@
+"""What a pipeline draws, as the shared machinery of ``drawing.py`` asks it: the model's class, the size, the arguments
+of the call, and what becomes of the pictures. The base is text to image; others override what is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from webui.api import Context
+
+from .calling import refuse_other_tasks
+from .guidance import Call
+from .loading import Plan
+from .params import Drawn
+from .sizes import fit_size, size_multiple
+
+
+class Task:
+    """Text to image. One instance serves one job; picture i of it has the seed + i."""
+
+    def __init__(self, params: Drawn, context: Context) -> None:
+        self.params = params
+        self.context = context
+
+    @property
+    def count(self) -> int:
+        """How many pictures the job makes."""
+        return self.params.batch_size * self.params.batch_count
+
+    def groups(self, indices: Sequence[int], size: int) -> list[Sequence[int]]:
+        """``indices`` in runs of at most ``size`` that can be drawn together."""
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+    def seed_of(self, index: int) -> int:
+        """The seed that picture ``index`` is recorded with."""
+        return self.params.seed + index
+
+    def generator(self, index: int) -> Any:
+        """A fresh generator for picture ``index``: the same one each time, alone or in a batch."""
+        return self.context.generator(self.seed_of(index))
+
+    def planned(self, plan: Plan) -> Plan:
+        """The plan with the class and the components that this task needs. Raises ModelError for a model that cannot
+        do it; nothing is loaded for it.
+        """
+        refuse_other_tasks(plan)
+        return plan
+
+    def asked_size(self, indices: Sequence[int]) -> tuple[int, int]:
+        """Width and height that pictures ``indices`` should have, in pixels."""
+        return getattr(self.params, "width", None) or 512, getattr(self.params, "height", None) or 512
+
+    def size(self, pipe: Any, plan: Plan, indices: Sequence[int]) -> tuple[int, int]:
+        """Width and height that the model is asked for: those of ``asked_size``, where it can draw them."""
+        asked = self.asked_size(indices)
+        multiple = size_multiple(pipe, plan)
+        width, height = fit_size(*asked, multiple)
+        if (width, height) != asked:
+            self.context.warn(
+                f"This model draws sizes in steps of {multiple} px: {width}x{height} instead of {asked[0]}x{asked[1]}."
+            )
+        return width, height
+
+    def complete(self, call: Call, pipe: Any, plan: Plan, indices: Sequence[int]) -> None:
+        """Put this task's own arguments into ``call``, just before the pictures ``indices`` are drawn."""
+
+    def after_step(self, pipe: Any, number: int, timestep: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """Between two steps: tensors that replace those of the pipeline, by name."""
+        return {}
+
+    def finished(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[Image.Image]:
+        """The pictures that are kept, from those that were drawn."""
+        return list(images)
+
+    def infotext(self) -> dict[str, str]:
+        """What this task adds to the text that other programs read."""
+        return {}
