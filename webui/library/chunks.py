@@ -23,6 +23,9 @@ MAX_TEXT_BYTES = 16 * 2**20
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SIZE_LIMIT = 2**31
+_MAX_LABEL_BYTES = 200
+_LABELS = {TAG_DESCRIPTION: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software"}
+"""EXIF texts that name a program. A camera's are read too, and mean nothing here."""
 
 
 @dataclass
@@ -188,19 +191,26 @@ def _add_exif(found: Chunks, data: bytes) -> None:
     try:
         exif = Image.Exif()
         exif.load(data)
-        details = dict(exif.get_ifd(TAG_EXIF))
-        description = exif.get(TAG_DESCRIPTION)
+        outer, details = dict(exif), dict(exif.get_ifd(TAG_EXIF))
         big_endian = exif.endian != "<"
     except Exception as error:  # the directory parser may raise anything on damaged bytes
         found.notes.append(f"the EXIF data are damaged ({type(error).__name__})")
         return
-    maker = as_bytes(details.get(TAG_MAKER_NOTE))
+    inner = outer | details  # some writers put into the outer directory what belongs into the inner one
+    maker = as_bytes(inner.get(TAG_MAKER_NOTE))
     if maker.startswith(MAKER_PREFIX):
         found.texts[RECIPE_KEY] = maker[len(MAKER_PREFIX) :].decode("utf-8", "replace")
-    if comment := decode_user_comment(as_bytes(details.get(TAG_USER_COMMENT)), big_endian):
+    elif 0 < len(maker) <= _MAX_LABEL_BYTES and maker.isascii():
+        found.texts["MakerNote"] = maker.rstrip(b"\0").decode("ascii")
+    if comment := decode_user_comment(as_bytes(inner.get(TAG_USER_COMMENT)), big_endian):
         found.texts["UserComment"] = comment
-    if text := _latin_or_utf8(as_bytes(description)).rstrip("\0"):
-        found.texts["ImageDescription"] = text
+    for tag, name in _LABELS.items():
+        label = _latin_or_utf8(as_bytes(outer.get(tag))).rstrip("\0")
+        key, colon, body = label.partition(":")
+        if colon and key in ("prompt", "workflow") and body.lstrip().startswith("{"):
+            found.texts.setdefault(key, body)  # how ComfyUI stores its graph in a WebP
+        elif label and (tag == TAG_DESCRIPTION or len(label) <= _MAX_LABEL_BYTES):
+            found.texts.setdefault(name, label)
 
 
 def as_bytes(value: Any) -> bytes:

@@ -243,7 +243,7 @@ def _text(value: str) -> str | None:
     return value or None
 
 
-_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "Steps": ("steps", whole),
     "Sampler": ("sampler", _text),
     "Schedule type": ("schedule", _text),
@@ -280,7 +280,7 @@ def to_params(info: Infotext) -> dict[str, Any]:
         return params | ({"negative_prompt": info.negative_prompt} if info.negative_prompt else {})
     params["negative_prompt"] = info.negative_prompt
     for key, value in info.pairs.items():
-        name, convert = _FIELDS.get(key, ("", _text))
+        name, convert = FIELDS.get(key, ("", _text))
         if name and (converted := convert(value)) is not None:
             params[name] = converted
     if match := _SIZE.fullmatch(info.pairs.get("Size", "")):

@@ -1,15 +1,13 @@
 """What a picture says of how it was made: its recipe if it is ours, else what other programs wrote, in our parameters'
 names.
 
-Order: our recipe, then EXIF UserComment, then PNG ``parameters``, then texts of programs that use names of their own.
+Order: our recipe, then what ``programs`` reads: EXIF UserComment, PNG ``parameters``, texts under names of their own.
 Nothing is evaluated and no damaged or hostile file raises: ``notes`` tell what was met.
 """
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -18,13 +16,11 @@ from pydantic import ValidationError
 
 from webui.core.recipes import Recipe
 
-from . import infotext
+from . import programs
 from .chunks import read_chunks
 from .encode import RECIPE_KEY
 from .pixels import MAX_PIXELS, Unreadable, decode, open_header
 from .stealth import hidden_text
-
-MAX_JSON_CHARS = 4_000_000
 
 
 @dataclass
@@ -43,6 +39,10 @@ class Metadata:
     notes: list[str] = field(default_factory=list)
     pairs: dict[str, str] = field(default_factory=dict)
     """Every ``Key: value`` of the infotext, those without a parameter of ours included."""
+    program: str = ""
+    """Who wrote what was read, such as ComfyUI; empty where it cannot be told."""
+    unmapped: dict[str, str] = field(default_factory=dict)
+    """What another program stated and no parameter of ours stands for, by its own names."""
     format: str = ""
     width: int = 0
     height: int = 0
@@ -84,10 +84,11 @@ def _read(file: IO[bytes], max_pixels: int) -> Metadata:
             "only its texts were read"
         )
     _take_recipe(meta)
-    said = _take_infotext(meta) or meta.recipe is not None or _take_foreign(meta)
-    if not said and found.mode == "RGBA" and found.format in ("PNG", "WEBP") and not huge:
+    said = _take_foreign(meta)
+    if not (said or meta.recipe) and found.mode == "RGBA" and found.format in ("PNG", "WEBP") and not huge:
         _take_hidden(meta, file, max_pixels)
     if meta.recipe is not None:
+        meta.program, meta.unmapped = "Lifelike", {}
         meta.pipeline, meta.params = meta.recipe.pipeline, dict(meta.recipe.params)
     return meta
 
@@ -102,62 +103,15 @@ def _take_recipe(meta: Metadata) -> None:
         meta.notes.append(f"its recipe is damaged ({error.error_count()} faults) and was left aside")
 
 
-def _take_infotext(meta: Metadata) -> bool:
-    """Use EXIF UserComment, else ``parameters``; whether there was either."""
-    for name in ("UserComment", "parameters"):
-        if (text := meta.chunks.get(name, "").strip()) and _take_text(meta, text, name):
-            return True
-    return False
-
-
-def _take_text(meta: Metadata, text: str, name: str) -> bool:
-    if text.startswith("{"):
-        found = _load_object(text)
-        if found is not None:
-            meta.infotext = text
-            meta.params = translate(found)
-            meta.notes.append(
-                f"{name} holds JSON of another program; {len(meta.params)} of its values have a name here"
-            )
-            return True
-    info = infotext.parse(text)
-    if name == "UserComment" and len(info.pairs) == 0 and meta.chunks.get("parameters"):
-        return False  # a camera's or an editor's comment, not the parameters
-    meta.infotext, meta.pairs, meta.params = text, info.pairs, infotext.to_params(info)
-    if info.cut:
-        meta.notes.append(
-            f"its parameters are longer than {infotext.MAX_CHARS:,} letters: only the last of them were read"
-        )
-    return True
-
-
 def _take_foreign(meta: Metadata) -> bool:
-    """Recognise programs with chunks of their own; whether there was one."""
-    chunks = meta.chunks
-    if text := chunks.get("invokeai_metadata") or chunks.get("sd-metadata"):
-        meta.params = translate(_load_object(text) or {})
-        meta.notes.append(f"made by InvokeAI; {len(meta.params)} of its values have a name here")
-        return True
-    graph = _load_object(chunks.get("prompt", ""))
-    if graph is not None or "workflow" in chunks:
-        nodes = sorted(
-            {
-                str(node["class_type"])
-                for node in (graph or {}).values()
-                if isinstance(node, dict) and "class_type" in node
-            }
-        )
-        listed = f" with the nodes {', '.join(nodes[:12])}" if nodes else ""
-        meta.notes.append(f"made by a ComfyUI graph{listed}; a graph is not translated into parameters")
-        return True
-    for name in ("Comment", "comment"):
-        if (found := _load_object(chunks.get(name, ""))) and (params := translate(found)):
-            meta.params = params
-            meta.notes.append(
-                f"its comment holds JSON of another program; {len(params)} of its values have a name here"
-            )
-            return True
-    return False
+    """What other programs' texts say, ours among them where it is the infotext; whether there was any."""
+    reading = programs.read(meta.chunks)
+    if reading is None:
+        return False
+    meta.program, meta.infotext, meta.pairs = reading.program, reading.infotext, reading.pairs
+    meta.params, meta.unmapped = reading.params, reading.unmapped
+    meta.notes += reading.notes
+    return True
 
 
 def _take_hidden(meta: Metadata, file: IO[bytes], max_pixels: int) -> None:
@@ -169,82 +123,4 @@ def _take_hidden(meta: Metadata, file: IO[bytes], max_pixels: int) -> None:
         return
     if text:
         meta.chunks["alpha"] = text
-        _take_text(meta, text, "the alpha channel")
-
-
-def _load_object(text: str) -> dict[str, Any] | None:
-    """``text`` as a JSON object, or None."""
-    if not text or len(text) > MAX_JSON_CHARS:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _as_text(value: Any) -> str | None:
-    if isinstance(value, Mapping):
-        value = value.get("name") or value.get("model_name")
-    return value if isinstance(value, str) and value else None
-
-
-def _as_whole(value: Any) -> int | None:
-    if isinstance(value, str):
-        return infotext.whole(value.strip())
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64 else None
-
-
-def _as_real(value: Any) -> float | None:
-    if isinstance(value, str):
-        return infotext.real(value.strip())
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) < 1e9 else None
-
-
-_ALIASES: Mapping[str, tuple[str, Any]] = {
-    "prompt": ("prompt", _as_text),
-    "positiveprompt": ("prompt", _as_text),
-    "negativeprompt": ("negative_prompt", _as_text),
-    "uc": ("negative_prompt", _as_text),
-    "steps": ("steps", _as_whole),
-    "seed": ("seed", _as_whole),
-    "cfgscale": ("guidance_scale", _as_real),
-    "guidancescale": ("guidance_scale", _as_real),
-    "scale": ("guidance_scale", _as_real),
-    "width": ("width", _as_whole),
-    "height": ("height", _as_whole),
-    "sampler": ("sampler", _as_text),
-    "samplername": ("sampler", _as_text),
-    "scheduler": ("schedule", _as_text),
-    "schedule": ("schedule", _as_text),
-    "model": ("model", _as_text),
-    "basemodel": ("model", _as_text),
-    "sdmodelname": ("model", _as_text),
-    "strength": ("strength", _as_real),
-    "denoisingstrength": ("strength", _as_real),
-    "clipskip": ("clip_skip", _as_whole),
-}
-"""Names of values in other programs' JSON, without case and punctuation."""
-
-
-def translate(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Our parameters from another program's JSON object and the objects directly inside it; what does not read as its
-    kind is left out.
-    """
-    params: dict[str, Any] = {}
-    for key, value in _two_levels(found):
-        name, convert = _ALIASES.get("".join(letter for letter in key.lower() if letter.isalnum()), ("", None))
-        if name and name not in params and (converted := convert(value)) is not None:
-            params[name] = converted
-    return params
-
-
-def _two_levels(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield from found.items()
-    for value in found.values():
-        if isinstance(value, Mapping):
-            yield from value.items()
+        _take_foreign(meta)

@@ -28,6 +28,10 @@ class Said(BaseModel):
     params: dict[str, Any] = Field(description="In this interface's names, as far as they are known")
     recipe: dict[str, Any] | None = Field(description="The whole recipe, where the picture has one of ours")
     infotext: str = Field(description="The `parameters` text as other programs write it")
+    program: str = Field(description="Who wrote it, such as A1111 or ComfyUI; empty where that cannot be told")
+    unmapped: dict[str, str] = Field(
+        description="What was stated and has no parameter here, by the program's own names"
+    )
     notes: list[str] = Field(description="What was met that could not be used")
 
 
@@ -70,6 +74,8 @@ def _said(services: Services, sent: SentFile) -> dict[str, Any]:
         "params": found.params or (recipe.params if recipe else {}),
         "recipe": recipe.model_dump(mode="json") if recipe else None,
         "infotext": found.infotext,
+        "program": found.program,
+        "unmapped": found.unmapped,
         "notes": list(found.notes),
     }
 

@@ -107,7 +107,9 @@ Lifelike.forms = (() => {
     if (!target) return;
     if (own && own.seed !== null && own.seed !== undefined && target.seed) params[target.seed] = own.seed;
     apply(target.slug, params, { fresh: true });
-    toast(t("Parameters restored."), { kind: "good", hint: (said.notes || []).join(" ") });
+    const left = Object.keys(said.unmapped || {});
+    const notes = [...(said.notes || []), ...(left.length ? [t("Without a counterpart here: {names}.", { names: left.slice(0, 12).join(", ") })] : [])];
+    toast(t("Parameters restored."), { kind: "good", hint: notes.join(" ") });
   }
 
   // Forms that take a picture, as rows of a menu.
