@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from webui.core.errors import ModelError
+from webui.core.jobs import BudgetCommand
 from webui.core.specs import Component, ComponentKey, Work
-from webui.engine.cache import ModelCache, entry_id
+from webui.engine.cache import ModelCache
 from webui.engine.device import Device
+from webui.engine.residents import entry_id
 from webui.engine.simdevice import SimDevice, SimulatedOutOfMemory
 from webui.engine.work import WorkEstimates
+from webui.engine.worker import obey
 
 NOWHERE = Device(torch.device("cpu"), torch.float16, "simulated")
 MIB, GIB = 2**20, 2**30
@@ -191,6 +194,14 @@ def test_a_budget_shrunk_converges_without_touching_a_lease() -> None:
         output(cache, "a")
     cache.set_budget(None)
     output(cache, "a")
+
+
+def test_no_budget_means_the_one_that_the_cache_was_made_with() -> None:
+    cache = ModelCache(NOWHERE, 1000)
+    cache.set_budget(1)
+    assert cache.stats().budget_bytes == 1
+    obey(BudgetCommand(budget_bytes=0), cache)
+    assert cache.stats().budget_bytes == 1000
 
 
 def test_pinned_stays_and_unloaded_goes_when_its_lease_ends() -> None:
@@ -381,7 +392,7 @@ def test_a_device_too_small_for_the_whole_runs_sdxl_by_stages(gib: int, in_parts
 
 def test_the_unet_of_sdxl_is_refused_at_once_where_it_is_known_not_to_fit() -> None:
     cache = cache_on(SimDevice(4 * GIB, contents=False))
-    cache._known_sizes[key("unet")] = SDXL_BYTES["unet"]
+    cache._residents.known_sizes[key("unet")] = SDXL_BYTES["unet"]
     with pytest.raises(ModelError, match="it needs 4897 MiB, 4096 MiB are free"):
         cache.acquire({"unet": net("unet")})
     assert cache.stats().loads == 0

@@ -246,7 +246,7 @@ class UnloadCommand(_Data):
 
 
 class BudgetCommand(_Data):
-    """Bound what models and their work may take on the device; 0: all that it has."""
+    """Bound what models and their work may take on the device; 0: as the settings say."""
 
     type: Literal["budget"] = "budget"
     budget_bytes: int = Field(ge=0)

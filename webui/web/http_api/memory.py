@@ -78,7 +78,7 @@ class UnloadOrder(_Order):
 
 
 class BudgetOrder(_Order):
-    budget_bytes: int = Field(ge=0, description="0: all that the device has")
+    budget_bytes: int = Field(ge=0, description="0: as the settings say")
 
 
 class Told(BaseModel):
