@@ -13,6 +13,7 @@ from torch.nn import functional
 from .config import AutoencoderConfig, TrainingConfig
 from .data import HELD_OUT, grid, masks, pictures, subjects_at, to_image
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
 from .warm import warm_start
 
 
@@ -39,7 +40,7 @@ def train_autoencoder(config: TrainingConfig, folder: Path, hooks: Hooks | None 
     """Train or go on training; writes sheets on the way and the averaged, whitened model to `folder`/vae."""
     part = config.autoencoder
     torch.manual_seed(config.seed)
-    model = build_autoencoder(part, config.size).to(config.device)
+    model = build_autoencoder(part, config.size).to(config.device, memory_format=torch.channels_last)
     warm_start(model, config, "avatar/vae")
     stage = Stage(
         "autoencoder",
@@ -101,7 +102,7 @@ def _loss(
     model: AutoencoderKL, images: Tensor, weights: Tensor, part: AutoencoderConfig, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """The picture loss through a sampled latent, and a little KL."""
-    with torch.autocast(images.device.type, torch.bfloat16):
+    with mixed(images.device):
         moments = model.quant_conv(model.encoder(images)).float()
         mean, log_variance = moments.chunk(2, dim=1)
         log_variance = log_variance.clamp(-20, 10)
@@ -134,7 +135,7 @@ def picture_loss(
 def encode(model: AutoencoderKL, images: Tensor) -> Tensor:
     """float32 [N,3,H,W] in -1..1 -> latent means, float32 [N,C,H/8,W/8]."""
     device = next(model.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed(device):
         return model.quant_conv(model.encoder(images.to(device))).float().chunk(2, dim=1)[0].cpu()
 
 
@@ -167,7 +168,7 @@ def whiten(model: AutoencoderKL, config: TrainingConfig) -> None:
 def reconstruct(model: AutoencoderKL, images: Tensor) -> Tensor:
     """float32 [N,3,H,W] in -1..1 -> the same pictures through the latent means."""
     device = next(model.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed(device):
         return model.decode(encode(model, images).to(device)).sample.float().cpu()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .world import SPEC, SPECS
+from .world import SHARED, SPEC, SPECS
 
 _CARD = """---
 license: apache-2.0
@@ -22,8 +22,8 @@ Small models in the usual layouts that know the project's own drawing world. The
 everything works before any download.
 
 - `avatar/`: a diffusers directory (`StableDiffusionPipeline`): CLIPTokenizer with a vocabulary of its own,
-  CLIPTextModel ({text_encoder:,} parameters), UNet2DConditionModel ({unet:,}), AutoencoderKL of factor 8 with 4
-  latent channels ({vae:,}); v-prediction over scaled_linear betas. float16 safetensors.
+  CLIPTextModel ({text_encoder:,} parameters), UNet2DConditionModel ({unet:,}), AutoencoderKL of factor 8 with
+  {latent_channels} latent channels ({vae:,}); v-prediction over scaled_linear betas. float16 safetensors.
 - `judge/`: the attribute classifier ({judge:,} parameters) that measures it; its {features} penultimate features are
   the feature network of the distances below. SHA-256 of its weights: `{judge_sha256}`.
 {beside}
@@ -98,17 +98,20 @@ def _item(text: str) -> str:
 
 
 def _attributes(scope: str) -> list[str]:
-    known = SPECS if scope == "whole" else {"avatar": SPEC}
+    known = {"avatar": SPEC} if scope == "plain" else SPECS
+    left_out = SHARED if scope == "flat" else ()
     return [
         f"{domain}, {name.replace('_', ' ')}: {', '.join(values)}"
         for domain, spec in known.items()
         for name, values in spec.items()
+        if name not in left_out
     ]
 
 
 def _measures(numbers: Mapping[str, Any], load: str) -> list[str]:
     """One line a measure, for what was measured."""
     sets = numbers["distances"]
+    every_style = numbers["whole_world"]
     against = f"{sets['generated']:,} generated against {sets['real']:,} drawn pictures"
     told = [
         f"FD-starter (Frechet distance on the judge's features, no FID): {_interval(sets['fd_starter'])}, "
@@ -118,10 +121,12 @@ def _measures(numbers: Mapping[str, Any], load: str) -> list[str]:
         f"KD-starter (kernel distance on the same features): {_interval(sets['kd_starter'])}; as many drawings score "
         f"{sets['kd_starter_floor']:g}.",
         f"Autoencoder: {numbers['psnr_db']:.2f} dB PSNR on held-out drawings; perceptual distance on the judge's trunk "
-        f"{numbers['perceptual_distance']:.4f} (not LPIPS).",
+        f"{numbers['perceptual_distance']:.4f} (not LPIPS). With all drawing styles: {every_style['psnr_db']:.2f} dB, "
+        f"{every_style['perceptual_distance']:.4f}.",
         f"{numbers['seconds_per_image']:.2f} s an image alone, {numbers['seconds_per_image_in_batches']:.2f} s in "
-        f"batches of 8 ({numbers['threads']} CPU threads{load}); at most {numbers['peak_memory_mib']:,} MiB of memory "
-        "over the whole evaluation.",
+        f"batches of 8 ({numbers['threads']} CPU threads{load}).",
+        f"Memory: {numbers['peak_memory_of_one_picture_mib']:,} MiB for a process that makes one picture, at most "
+        f"{numbers['peak_memory_mib']:,} MiB over the whole evaluation.",
     ]
     if edit := numbers.get("edit"):
         told.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,7 +31,7 @@ class AutoencoderConfig(StageConfig):
     channels: tuple[int, ...] = (16, 32, 64, 96)
     layers: int = 1
     groups: int = Field(2, description="Norm groups; few, because many small groups wash flat colours out")
-    latent_channels: int = 4
+    latent_channels: int = 8
     steps: int = Field(8000, ge=1)
     crop_steps: float = Field(
         0.65, ge=0, le=1, description="Share of the steps that see 64-pixel crops, the rest whole pictures"
@@ -54,6 +55,7 @@ class DecoderConfig(StageConfig):
     batch: int = 8
     decay: float = 0.5
     ema: float = 0.995
+    pool: int = Field(4000, ge=1, description="Pictures of the whole world, encoded once")
     noise: float = Field(0.05, description="Noise on the (unit variance) latents, so that near misses decode well too")
 
 
@@ -156,6 +158,9 @@ class TrainingConfig(_Part):
 
     seed: int = 0
     size: int = 128
+    scope: Literal["whole", "flat", "plain"] = Field(
+        "flat", description="What the base model and its editing learn to draw; flat leaves the styles to the LoRAs"
+    )
     start: str = Field(
         "",
         description="Weights to begin from: empty for none, bundled, or a folder laid out as models/starter; "

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from .base import Base, add_noise, base_folder, load_base
 from .config import TrainingConfig
-from .data import HELD_OUT, caption_at, grid, line_pictures, subjects_at
+from .data import HELD_OUT, grid, line_pictures
 from .denoiser import place_weights
 from .export import load_pipeline, sampling, save_half
 from .latents import latent_pool
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
+from .scope import scope_named
 from .warm import copy_fitting, warm_start
 from .world import line_drawing
-from .world import sample as sample_subject
 
 
 def build_controlnet(config: TrainingConfig, base: Base) -> ControlNetModel:
@@ -77,15 +78,16 @@ def control_loss(config: TrainingConfig, base: Base, model: ControlNetModel, poo
     generator = step_generator(config.seed, "controlnet", step)
     chosen = torch.randint(0, len(pool), (part.batch,), generator=generator)
     drop = torch.rand(part.batch, generator=generator) < part.caption_drop
-    subjects = [sample_subject(i) for i in chosen.tolist()]
+    scope = scope_named(config.scope)
+    subjects = [scope.subject(i) for i in chosen.tolist()]
     captions = [
-        "" if dropped else caption_at(subject, step * part.batch + k).text
+        "" if dropped else scope.caption(subject, step * part.batch + k).text
         for k, (subject, dropped) in enumerate(zip(subjects, drop.tolist(), strict=True))
     ]
     noised = add_noise(base, config, pool[chosen].float(), generator)
     lines = line_pictures(subjects, config.size).to(base.device)
     context = base.nets.context(captions, base.device)
-    with torch.autocast(base.device.type, torch.bfloat16):
+    with mixed(base.device):
         down, middle = model(
             noised.latents, noised.times, encoder_hidden_states=context, controlnet_cond=lines, return_dict=False
         )
@@ -113,9 +115,10 @@ def preview(base: Path, controlnet: Path, config: TrainingConfig) -> Image.Image
     """Line drawings of held-out subjects above pictures made from them and their captions."""
     pipeline = load_control_pipeline(base, controlnet)
     count = 2 * config.denoiser.preview_seeds
-    subjects = subjects_at(HELD_OUT, count)
+    scope = scope_named(config.scope)
+    subjects = scope.subjects(HELD_OUT, count)
     lines = [line_drawing(s, config.size) for s in subjects]
-    prompts = [caption_at(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
+    prompts = [scope.caption(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
     made = sampling(
         pipeline,
         list(range(count)),

@@ -63,7 +63,7 @@ def line_pictures(subjects: Iterable[Subject], size: int) -> Tensor:
 
 
 def masks(subjects: Iterable[Subject], size: int) -> Tensor:
-    """float32 [N,1,size,size] in 0..1: where a face's features are; nowhere in a picture without a face."""
+    """float32 [N,1,size,size] in 0..1: where what matters is small, such as a face's features."""
     return torch.from_numpy(np.stack(draw_all(list(subjects), size, mask))[:, None]).float().div_(255)
 
 

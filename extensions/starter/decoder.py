@@ -14,15 +14,23 @@ from torch import Tensor
 from .autoencoder import picture_loss, sheet
 from .config import TrainingConfig
 from .data import masks, pictures, subjects_at
-from .latents import first_autoencoder, latent_pool
+from .latents import first_autoencoder, kept_pool
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
 
 
 def train_decoder(config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> AutoencoderKL:
     """Train or go on training the decoder of `folder`/vae on slightly noisy latents; writes `folder`/vae-polished."""
     part, hooks = config.decoder, hooks or Hooks()
     vae = first_autoencoder(config, folder).to(config.device)
-    pool = latent_pool(config, vae, folder, hooks)
+    # Of the whole world, whatever the base learns to draw: one decoder serves the LoRAs' styles too.
+    pool = kept_pool(
+        folder / "latents-whole.pt",
+        vae,
+        part.pool,
+        lambda start, count: pictures(subjects_at(start, count), config.size),
+        hooks,
+    )
     stage = Stage(
         "decoder",
         {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv},
@@ -42,7 +50,7 @@ def train_decoder(config: TrainingConfig, folder: Path, hooks: Hooks | None = No
             pictures(subjects, config.size),
             1 + config.autoencoder.feature_weight * masks(subjects, config.size),
         )
-        with torch.autocast(torch.device(config.device).type, torch.bfloat16):
+        with mixed(config.device):
             made = vae.decoder(vae.post_quant_conv(latents.to(config.device))).float()
         return picture_loss(made, images.to(config.device), weights.to(config.device), config.autoencoder)
 

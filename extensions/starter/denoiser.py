@@ -18,15 +18,19 @@ from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .config import DenoiserConfig, TrainingConfig
-from .data import HELD_OUT, caption_at, grid, to_tensor
+from .data import HELD_OUT, grid, masks
 from .export import BETAS, EXAMPLES, assemble, load_pipeline, sample
 from .latents import best_autoencoder, first_autoencoder, latent_pool
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
+from .scope import scope_named, scope_of
 from .text import load_text_encoder, token_ids
 from .tokens import load_tokenizer
 from .warm import warm_start
-from .world import Avatar, Subject, feature_mask
-from .world import sample as sample_subject
+from .world import Subject
+
+# A mask is drawn this much larger than the latent that it weighs, and averaged.
+_MASK_SCALE = 4
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ def train_denoiser(config: TrainingConfig, folder: Path, hooks: Hooks | None = N
                     folder / "tokenizer",
                     folder / "avatar",
                     guidance=part.guidance,
+                    scope=config.scope,
                 )
             preview(folder / "avatar", part).save(folder / f"denoiser-{step:06d}.png")
 
@@ -128,15 +133,16 @@ def denoising_loss(config: TrainingConfig, nets: Networks, scheduler: DDPMSchedu
     drop = torch.rand(part.batch, generator=generator) < part.caption_drop
     noise = torch.randn((part.batch, *pool.shape[1:]), generator=generator).to(device)
     times = time_steps(part, part.batch, generator).to(device)
-    subjects = [sample_subject(i) for i in chosen.tolist()]
+    scope = scope_named(config.scope)
+    subjects = [scope.subject(i) for i in chosen.tolist()]
     captions = [
-        "" if dropped else caption_at(subject, step * part.batch + k).text
+        "" if dropped else scope.caption(subject, step * part.batch + k).text
         for k, (subject, dropped) in enumerate(zip(subjects, drop.tolist(), strict=True))
     ]
     latents = pool[chosen].float().to(device)
     noisy = scheduler.add_noise(latents, noise, times)
     target = scheduler.get_velocity(latents, noise, times)
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed(device):
         made = nets.unet(noisy, times, nets.context(captions, device)).sample
     error = (made.float() - target).square() * place_weights(subjects, part, pool.shape[-1]).to(device)
     weights = torch.ones_like(times, dtype=torch.float32)
@@ -162,26 +168,18 @@ def time_steps(part: DenoiserConfig, count: int, generator: torch.Generator) -> 
     return torch.cat(drawn).long().clamp(max=999)
 
 
-def feature_weights(part: DenoiserConfig, side: int) -> Tensor:
-    """float32 [1,1,side,side] of mean 1: how much each place of a latent counts.
-
-    One mask serves all: heads move by less than a latent's cell.
-    """
-    mask = to_tensor(feature_mask(Avatar(eyewear="glasses"), side * 8))[None]
-    weights = 1 + part.feature_weight * functional.avg_pool2d(mask, 8)
-    return weights / weights.mean()
-
-
 def place_weights(subjects: list[Subject], part: DenoiserConfig, side: int) -> Tensor:
-    """float32 [N,1,side,side], each of mean 1: a face's features count more, without a face all alike."""
-    faces, even = feature_weights(part, side), torch.ones(1, 1, side, side)
-    return torch.cat([faces if isinstance(s, Avatar) else even for s in subjects])
+    """float32 [N,1,side,side], each of mean 1: what is small and matters counts more (a face's features, an animal)."""
+    where = functional.avg_pool2d(masks(subjects, side * _MASK_SCALE), _MASK_SCALE)
+    weights = 1 + part.feature_weight * where
+    return weights / weights.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def preview(folder: Path, part: DenoiserConfig) -> Image.Image:
     """A sheet: each example prompt and three held-out captions with the same few seeds."""
+    scope = scope_of(folder)
     pipeline = load_pipeline(folder)
-    held_out = [caption_at(sample_subject(HELD_OUT + i), i).text for i in range(3)]
+    held_out = [scope.caption(scope.subject(HELD_OUT + i), i).text for i in range(3)]
     seeds = list(range(1, part.preview_seeds + 1))
     images = []
     for prompt in (*(p for _, p in EXAMPLES), *held_out):

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from .world import Avatar, Subject, draw, feature_mask, line_drawing
+from .world import Subject, draw, feature_mask, line_drawing
 
 Pixels = NDArray[np.uint8]
 
@@ -53,9 +53,7 @@ def picture(subject: Subject, size: int) -> Pixels:
 
 
 def mask(subject: Subject, size: int) -> Pixels:
-    """uint8 [size,size]: 255 where a face's features are; nowhere in a picture without a face."""
-    if not isinstance(subject, Avatar):
-        return np.zeros((size, size), np.uint8)
+    """uint8 [size,size]: 255 where small things matter: a face's features, a building, an animal, sun and moon."""
     return np.asarray(feature_mask(subject, size))
 
 

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from .base import Base, add_noise, base_folder, load_base
 from .config import EditConfig, TrainingConfig
-from .data import HELD_OUT, edit_at, grid, pictures
+from .data import HELD_OUT, grid, pictures
 from .denoiser import build_unet
 from .export import load_pipeline, model_index, sampling, save_half
 from .latents import kept_pool
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
+from .scope import scope_named
 from .warm import copy_fitting, warm_start
 from .world import Edit, draw
 
@@ -67,13 +69,15 @@ def train_editor(config: TrainingConfig, folder: Path, hooks: Hooks | None = Non
 def edit_pools(config: TrainingConfig, base: Base, folder: Path, hooks: Hooks) -> tuple[Tensor, Tensor]:
     """Latents float16 [pool,C,h,w] before and after the edits of seeds 0 .. pool - 1, encoded once."""
 
+    scope = scope_named(config.scope)
+
     def pool_of(side: str) -> Tensor:
         return kept_pool(
             folder / f"latents-{side}.pt",
             base.vae,
             config.edit.pool,
             lambda start, count: pictures(
-                [getattr(edit_at(i), side) for i in range(start, start + count)], config.size
+                [getattr(scope.edit(i), side) for i in range(start, start + count)], config.size
             ),
             hooks,
         )
@@ -89,8 +93,9 @@ def editing_loss(
     generator = step_generator(config.seed, "edit", step)
     chosen = torch.randint(0, len(before), (part.batch,), generator=generator)
     no_text, no_picture = dropped(part, generator)
+    scope = scope_named(config.scope)
     instructions = [
-        "" if drop else edit_at(i).instruction for i, drop in zip(chosen.tolist(), no_text.tolist(), strict=True)
+        "" if drop else scope.edit(i).instruction for i, drop in zip(chosen.tolist(), no_text.tolist(), strict=True)
     ]
     source, goal = before[chosen].float(), after[chosen].float()
     noised = add_noise(base, config, goal, generator)
@@ -98,7 +103,7 @@ def editing_loss(
     weights = (weights / weights.mean(dim=(1, 2, 3), keepdim=True)).to(base.device)
     source = (source * ~no_picture.view(-1, 1, 1, 1)).to(base.device)
     context = base.nets.context(instructions, base.device)
-    with torch.autocast(base.device.type, torch.bfloat16):
+    with mixed(base.device):
         made = unet(torch.cat([noised.latents, source], dim=1), noised.times, context).sample
     return ((made.float() - noised.target).square() * weights).mean()
 
@@ -114,6 +119,7 @@ def dropped(part: EditConfig, generator: torch.Generator) -> tuple[Tensor, Tenso
 def save_editor(unet: UNet2DConditionModel, folder: Path, config: TrainingConfig) -> None:
     """The editing model's directory: its own UNet, and a model_index.json that names what it shares with ../avatar."""
     save_half(unet, folder / "unet")
+    scope = scope_named(config.scope)
     shared = {name: f"../avatar/{name}" for name in sorted(SHARED_PARTS)}
     index = {**model_index("StableDiffusionInstructPix2PixPipeline"), "_shared": shared}
     about = {
@@ -125,7 +131,7 @@ def save_editor(unet: UNet2DConditionModel, folder: Path, config: TrainingConfig
             "guidance_scale": config.denoiser.guidance,
             "image_guidance_scale": config.edit.image_guidance,
         },
-        "examples": [{"title": e.instruction, "prompt": e.instruction} for e in map(edit_at, range(5))],
+        "examples": [{"title": e.instruction, "prompt": e.instruction} for e in map(scope.edit, range(5))],
     }
     for name, content in (("model_index.json", index), ("lifelike.json", about)):
         (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -169,7 +175,7 @@ def edited(
 def preview(folder: Path, base: Path, config: TrainingConfig) -> Image.Image:
     """Held-out edits: the picture before, what the model makes of it, and the drawing it should be."""
     count = 2 * config.denoiser.preview_seeds
-    edits = [edit_at(HELD_OUT + i) for i in range(count)]
+    edits = [scope_named(config.scope).edit(HELD_OUT + i) for i in range(count)]
     made = edited(
         load_editor(folder, base),
         edits,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from .measures import (
     style_measures,
     upscaler_measures,
 )
-from .scope import scope_of
+from .scope import WHOLE, Scope, scope_of
 
 _BATCH = 8
 
@@ -78,10 +80,12 @@ def evaluate(
         "classifier_by_attribute": {n: round(v, 4) for n, v in own.items()},
         "distances": set_distances(judge, torch.stack(made), drawings, size, scope),
         **autoencoder_measures(pipeline.vae, judge, size, min(64, samples), scope),
+        "whole_world": autoencoder_measures(pipeline.vae, judge, size, min(64, samples), WHOLE),
         "seconds_per_image": round(seconds_alone(pipeline, steps, guidance), 3),
         "seconds_per_image_in_batches": round(batch_seconds, 3),
-        **_beside(model, judge, samples, size, steps=steps, guidance=guidance),
+        **_beside(model, judge, samples, size, steps=steps, guidance=guidance, scope=scope),
         "peak_memory_mib": peak_memory_mib(),
+        "peak_memory_of_one_picture_mib": memory_of_one_picture(model, steps, guidance),
         "scope": scope.name,
         "scope_words": scope.words,
         "samples": samples,
@@ -89,6 +93,7 @@ def evaluate(
         "guidance_scale": guidance,
         "threads": torch.get_num_threads(),
         "judge_sha256": hashlib.sha256((judge_folder / "model.safetensors").read_bytes()).hexdigest(),
+        "latent_channels": pipeline.vae.config.latent_channels,
         "parameters": {
             "unet": count(pipeline.unet),
             "text_encoder": count(pipeline.text_encoder),
@@ -98,9 +103,12 @@ def evaluate(
     }
 
 
-def _beside(model: Path, judge: Judge, samples: int, size: int, *, steps: int, guidance: float) -> dict[str, Any]:
+def _beside(
+    model: Path, judge: Judge, samples: int, size: int, *, steps: int, guidance: float, scope: Scope
+) -> dict[str, Any]:
     """Measures of the networks that lie beside the model's directory, as far as they are there."""
-    root, settings = model.parent, {"steps": steps, "guidance": guidance}
+    root = model.parent
+    settings: dict[str, Any] = {"steps": steps, "guidance": guidance, "scope": scope}
     told: dict[str, Any] = {}
     if (root / "edit").is_dir():
         told["edit"] = edit_measures(model, root / "edit", judge, min(200, samples), size, **settings)
@@ -121,6 +129,17 @@ def peak_memory_mib() -> int:
         return 0
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(most / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def memory_of_one_picture(model: Path, steps: int, guidance: float) -> int:
+    """The most memory in MiB that a fresh process holds which loads the model and makes one picture."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+        return fresh.submit(_one_picture, model, steps, guidance).result()
+
+
+def _one_picture(model: Path, steps: int, guidance: float) -> int:
+    sample(load_pipeline(model), ["a smiling person"], [1], steps=steps, guidance=guidance)
+    return peak_memory_mib()
 
 
 def seconds_alone(pipeline: Any, steps: int, guidance: float) -> float:

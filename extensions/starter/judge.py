@@ -17,6 +17,7 @@ from torch.nn import functional
 from .config import JudgeConfig, TrainingConfig
 from .data import HELD_OUT, labels, pictures, settled_heads, subjects_at
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
 from .warm import copy_fitting
 from .world import SHARED, Subject, heads
 
@@ -88,7 +89,7 @@ def train_judge(config: TrainingConfig, folder: Path, hooks: Hooks | None = None
         subjects = subjects_at(HELD_OUT // 4 + step * part.batch, part.batch)
         # Drawn as large as the pictures that it will judge: a halftone or a pixel reduced is not one drawn small.
         images = roughen(pictures(subjects, config.size), generator).to(config.device)
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with mixed(images.device):
             logits = judge(images)
         # A batch may show a head's attribute nowhere; such a head has nothing to learn from it.
         truth = {n: t for n, t in labels(subjects).items() if (t >= 0).any()}

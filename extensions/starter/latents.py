@@ -12,8 +12,9 @@ from torch import Tensor
 
 from .autoencoder import encode
 from .config import TrainingConfig
-from .data import pictures, subjects_at
+from .data import pictures
 from .loop import Hooks, save_atomic
+from .scope import scope_named
 
 _CHUNK = 32
 
@@ -21,15 +22,16 @@ _CHUNK = 32
 def latent_pool(
     config: TrainingConfig, vae: AutoencoderKL, folder: Path, hooks: Hooks | None = None, count: int = 0
 ) -> Tensor:
-    """float16 [pool,C,h,w]: item i is the latent of the subject of seed i, encoded once and kept in `folder`.
+    """float16 [pool,C,h,w]: item i is the latent of the scope's subject of seed i, encoded once and kept in `folder`.
 
     `count`: how many, where the denoiser's number is not wanted.
     """
+    scope = scope_named(config.scope)
     return kept_pool(
-        folder / "latents.pt",
+        folder / f"latents-{scope.name}.pt",
         vae,
         count or config.denoiser.pool,
-        lambda start, count: pictures(subjects_at(start, count), config.size),
+        lambda start, count: pictures(scope.subjects(start, count), config.size),
         hooks,
     )
 

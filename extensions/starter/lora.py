@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from .base import Base, add_noise, base_folder, load_base
 from .config import TrainingConfig
-from .data import HELD_OUT, caption_at, grid, pictures, subjects_at
+from .data import HELD_OUT, grid, pictures
 from .denoiser import place_weights
 from .export import load_pipeline, sample
 from .latents import kept_pool
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
+from .scope import Scope, scope_named
 from .world import SPECS, Subject
-from .world import sample as sample_subject
 
 PLAIN = "flat"
 # Attention alone hardly redraws textures; the projections around it and the feed-forward layers help it.
@@ -47,13 +48,13 @@ def add_lora(unet: UNet2DConditionModel, rank: int) -> nn.ParameterList:
 
 
 def _train_style(config: TrainingConfig, folder: Path, style: str, hooks: Hooks) -> None:
-    part, name = config.lora, f"lora-{style}"
+    part, name, scope = config.lora, f"lora-{style}", scope_named(config.scope)
     base = load_base(config, folder)
     pool = kept_pool(
         folder / f"latents-{style}.pt",
         base.vae,
         part.pool,
-        lambda start, count: pictures([in_style(i, style) for i in range(start, start + count)], config.size),
+        lambda start, count: pictures([in_style(scope, i, style) for i in range(start, start + count)], config.size),
         hooks,
     )
     torch.manual_seed(config.seed + 6)
@@ -74,9 +75,9 @@ def _train_style(config: TrainingConfig, folder: Path, style: str, hooks: Hooks)
     stage.run(loss_at, hooks, after)
 
 
-def in_style(seed: int, style: str) -> Subject:
+def in_style(scope: Scope, seed: int, style: str) -> Subject:
     """The subject of this seed, drawn in this style."""
-    return sample_subject(seed).with_(style=style)
+    return scope.subject(seed).with_(style=style)
 
 
 def style_loss(config: TrainingConfig, base: Base, pool: Tensor, name: str, step: int) -> Tensor:
@@ -84,11 +85,12 @@ def style_loss(config: TrainingConfig, base: Base, pool: Tensor, name: str, step
     part = config.lora
     generator = step_generator(config.seed, name, step)
     chosen = torch.randint(0, len(pool), (part.batch,), generator=generator)
-    subjects = [in_style(i, PLAIN) for i in chosen.tolist()]
-    captions = [caption_at(s, step * part.batch + k).text for k, s in enumerate(subjects)]
+    scope = scope_named(config.scope)
+    subjects = [in_style(scope, i, PLAIN) for i in chosen.tolist()]
+    captions = [scope.caption(s, step * part.batch + k).text for k, s in enumerate(subjects)]
     noised = add_noise(base, config, pool[chosen].float(), generator)
     context = base.nets.context(captions, base.device)
-    with torch.autocast(base.device.type, torch.bfloat16):
+    with mixed(base.device):
         made = base.nets.unet(noised.latents, noised.times, context).sample
     weights = place_weights(subjects, config.denoiser, pool.shape[-1]).to(base.device)
     return ((made.float() - noised.target).square() * weights).mean()
@@ -113,8 +115,9 @@ def save_lora(unet: UNet2DConditionModel, folder: Path) -> None:
 def preview(base: Path, lora: Path, config: TrainingConfig) -> Image.Image:
     """Pictures of flat captions without the LoRA above the same seeds with it."""
     pipeline, count = load_pipeline(base), 2 * config.denoiser.preview_seeds
-    subjects = [s.with_(style=PLAIN) for s in subjects_at(HELD_OUT, count)]
-    prompts = [caption_at(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
+    scope = scope_named(config.scope)
+    subjects = [in_style(scope, HELD_OUT + i, PLAIN) for i in range(count)]
+    prompts = [scope.caption(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
     seeds, settings = list(range(count)), config.denoiser
     plain = sample(pipeline, prompts, seeds, steps=settings.preview_steps, guidance=settings.guidance)
     pipeline.load_lora_weights(lora, weight_name=_WEIGHTS)

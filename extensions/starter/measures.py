@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .autoencoder import reconstruct
 from .controlnet import load_control_pipeline
-from .data import HELD_OUT, caption_at, edit_at, label_row, pictures, settled_heads, subjects_at, to_tensor
+from .data import HELD_OUT, label_row, pictures, settled_heads, subjects_at, to_tensor
 from .distances import frechet_at_infinity, frechet_distance, kernel_distance, with_interval
 from .edit import edited, load_editor
 from .export import load_pipeline, sample, sampling
@@ -88,7 +88,15 @@ def autoencoder_measures(
 
 
 def edit_measures(
-    base: Path, folder: Path, judge: Judge, count: int, size: int, *, steps: int, guidance: float
+    base: Path,
+    folder: Path,
+    judge: Judge,
+    count: int,
+    size: int,
+    *,
+    steps: int,
+    guidance: float,
+    scope: Scope = WHOLE,
 ) -> dict[str, float | int]:
     """Held-out edits, by the judge: share of named attributes changed as asked, and of the other shown ones kept.
 
@@ -96,7 +104,7 @@ def edit_measures(
     """
     pipeline = load_editor(folder, base)
     told = json.loads((folder / "lifelike.json").read_text(encoding="utf-8"))["recommended"]
-    edits = [edit_at(HELD_OUT + 30_000_000 + i) for i in range(count)]
+    edits = [scope.edit(HELD_OUT + 30_000_000 + i) for i in range(count)]
     made: list[Image.Image] = []
     for i in range(0, count, BATCH):
         part = edits[i : i + BATCH]
@@ -133,11 +141,11 @@ def edit_shares(judge: Judge, images: Tensor, edits: Sequence[Edit]) -> tuple[fl
 
 
 def line_measures(
-    base: Path, controlnet: Path, count: int, size: int, *, steps: int, guidance: float
+    base: Path, controlnet: Path, count: int, size: int, *, steps: int, guidance: float, scope: Scope = WHOLE
 ) -> dict[str, float]:
     """Correlation of made pictures' edges with the drawings' edges, with the ControlNet and without it."""
-    subjects = subjects_at(HELD_OUT, count)
-    prompts = [caption_at(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
+    subjects = scope.subjects(HELD_OUT, count)
+    prompts = [scope.caption(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
     lines = [line_drawing(s, size) for s in subjects]
     truth = edge_strength(pictures(subjects, size))
     settings = {"num_inference_steps": steps, "guidance_scale": guidance}
@@ -166,11 +174,11 @@ def edge_strength(images: Tensor) -> Tensor:
 
 
 def style_measures(
-    base: Path, loras: Path, judge: Judge, count: int, *, steps: int, guidance: float
+    base: Path, loras: Path, judge: Judge, count: int, *, steps: int, guidance: float, scope: Scope = WHOLE
 ) -> dict[str, dict[str, float]]:
     """Style -> share of pictures that the judge takes for it, with its LoRA and without, from flat captions."""
-    subjects = [s.with_(style=PLAIN) for s in subjects_at(HELD_OUT, count)]
-    prompts = [caption_at(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
+    subjects = [s.with_(style=PLAIN) for s in scope.subjects(HELD_OUT, count)]
+    prompts = [scope.caption(s, HELD_OUT + i).text for i, s in enumerate(subjects)]
     names = judge.attributes["style"]
 
     def found(folder: Path | None) -> Tensor:

@@ -16,6 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from .config import DenoiserConfig, TrainingConfig
 from .data import caption_at, edit_at, label_row, settled_heads, subjects_at
 from .loop import Hooks, Stage, save_atomic, step_generator
+from .precision import mixed
 from .tokens import MAX_LENGTH, load_tokenizer, save_tokenizer
 from .warm import copy_text_encoder
 from .world import Subject, heads
@@ -82,7 +83,7 @@ def train_text_encoder(config: TrainingConfig, folder: Path, hooks: Hooks | None
         ends = (ids == tokenizer.eos_token_id).int().argmax(dim=1)
         # The end token or any pad after it: the UNet looks at all of them.
         places = ends + (torch.rand(len(ids), generator=generator) * (MAX_LENGTH - ends)).long()
-        with torch.autocast(torch.device(config.device).type, torch.bfloat16):
+        with mixed(config.device):
             states = text(ids.to(config.device))[0]
         chosen = states.float()[torch.arange(len(ids)), places.to(states.device)]
         truth = _truth(subjects, settles).to(chosen.device)

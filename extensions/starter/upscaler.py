@@ -19,6 +19,7 @@ from .config import TrainingConfig, UpscalerConfig
 from .data import HELD_OUT, grid, subjects_at, to_image, to_tensor
 from .drawing import draw_all, picture
 from .loop import Hooks, Stage, step_generator
+from .precision import mixed
 from .warm import warm_start
 from .world import Subject, draw
 
@@ -69,7 +70,7 @@ def _train_scale(config: TrainingConfig, folder: Path, scale: int, hooks: Hooks)
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         low, high = upscaling_batch(config, step, scale)
         low, high = low.to(config.device), high.to(config.device)
-        with torch.autocast(low.device.type, torch.bfloat16):
+        with mixed(low.device):
             made = model(low).float()
         # Charbonnier's penalty (Lai et al. 2017): L1 with a smooth foot.
         loss = ((made - high).square() + 1e-6).sqrt().mean()

@@ -72,7 +72,12 @@ def test_train_and_evaluate(tmp_path: Path) -> None:
     assert 0 <= told["attribute_accuracy"] <= 1
     assert {"by_attribute", "classifier_accuracy", "psnr_db", "seconds_per_image", "peak_memory_mib"} <= set(told)
     assert {"edit", "controlnet", "lora", "upscaler", "perceptual_distance"} <= set(told)
-    assert told["distances"]["fd_starter"]["value"] > told["distances"]["fd_starter_floor"]
+    distance = told["distances"]["fd_starter"]
+    assert 0 < distance["low"] < distance["high"]
+    assert told["distances"]["fd_starter_floor"] > 0
+    assert 100 < told["peak_memory_of_one_picture_mib"] <= 4096
+    assert told["scope"] == "flat"
+    assert not {"style"} & set(told["by_attribute"])
     assert 0 <= told["edit"]["changed"] <= 1
     assert set(told["upscaler"]) == {"x2", "x4"}
     card = (tmp_path / "README.md").read_text()
@@ -122,11 +127,18 @@ def test_bundled_model_loads_offline_and_repeats() -> None:
 
 
 def test_a_model_is_measured_on_what_it_was_trained_on(tmp_path: Path) -> None:
-    from extensions.starter.scope import PLAIN, WHOLE, scope_of
+    from extensions.starter.scope import FLAT, PLAIN, WHOLE, scope_of
 
     assert scope_of(tmp_path) == PLAIN, "the weights that came before the name"
     (tmp_path / "lifelike.json").write_text('{"scope": "whole"}', encoding="utf-8")
     assert scope_of(tmp_path) == WHOLE
+    (tmp_path / "lifelike.json").write_text('{"scope": "flat"}', encoding="utf-8")
+    assert scope_of(tmp_path) == FLAT
+    assert all(s.style == "flat" for s in FLAT.subjects(0, 40))
+    edits = [FLAT.edit(seed) for seed in range(200)]
+    assert all(e.before.style == e.after.style == "flat" for e in edits), "no instruction asks for a style"
+    assert not any("style" in e.changed for e in edits)
+    assert any("style" in WHOLE.edit(seed).changed for seed in range(200))
     assert {one.domain for one in WHOLE.subjects(0, 20)} == {"avatar", "scene"}
     plain = PLAIN.subjects(0, 20)
     assert {(one.domain, one.labels()["style"]) for one in plain} == {("avatar", 0)}

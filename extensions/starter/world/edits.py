@@ -27,8 +27,10 @@ class Edit:
     changed: frozenset[str]
 
 
-def edit(subject: Subject, seed: int, language: str = "en") -> Edit:
+def edit(subject: Subject, seed: int, language: str = "en", kept: frozenset[str] = frozenset()) -> Edit:
     """The edit of this subject under this seed: one change, at times two, each in sight before and after.
+
+    `kept`: attributes that no edit touches.
 
     Raises ValueError for a domain or language without phrases.
     """
@@ -37,10 +39,10 @@ def edit(subject: Subject, seed: int, language: str = "en") -> Edit:
         known = ", ".join(f"{d} in {' and '.join(t)}" for d, t in TABLES.items())
         raise ValueError(f"edit of a {subject.domain} in language {language!r}: expected one of {known}")
     words = Words(f"edit:{seed}")
-    after, name, text = _change(words, subject, tables[language], frozenset())
+    after, name, text = _change(words, subject, tables[language], kept)
     changed = {name}
     if words.chance(_SECOND):
-        further, name, more = _change(words, after, tables[language], frozenset(changed))
+        further, name, more = _change(words, after, tables[language], kept | changed)
         both = {*changed, name}
         # The second change must neither hide nor undo the first (night brings the moon, and the moon night).
         was, now, final = subject.labels(), after.labels(), further.labels()
