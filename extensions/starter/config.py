@@ -113,8 +113,11 @@ class JudgeConfig(StageConfig):
 
 
 class EditConfig(StageConfig):
-    """The instruction-editing UNet: the denoiser's shape with the picture's latent as further input channels."""
+    """The instruction-editing UNet: the denoiser's layout with the picture's latent as further input channels."""
 
+    channels: tuple[int, ...] = Field(
+        (48, 96, 96), description="Narrower than the denoiser's: most of what it makes stands in its input"
+    )
     pool: int = Field(8000, description="Pairs of before and after, encoded once")
     caption_drop: float = Field(0.05, description="Share of a batch without its instruction")
     image_drop: float = Field(0.05, description="Share of a batch without its picture")

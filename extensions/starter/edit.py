@@ -32,12 +32,17 @@ _CHANGED_FROM = 0.1
 
 
 def build_editor(config: TrainingConfig, base: Base) -> UNet2DConditionModel:
-    """A UNet of the base's shape with twice the input channels, which begins as the base: it sees no picture yet."""
+    """A UNet of the base's layout with twice the input channels.
+
+    One as wide as the base begins as the base, blind to the picture; a narrower one begins untrained.
+    """
     latent = base.nets.unet.config["in_channels"]
-    unet = build_unet(config.denoiser, latent, base.nets.unet.config["sample_size"], in_channels=2 * latent)
-    with torch.no_grad():
-        unet.conv_in.weight.zero_()
-    copy_fitting(unet, base.nets.unet.state_dict())
+    shape = config.denoiser.model_copy(update={"channels": config.edit.channels})
+    unet = build_unet(shape, latent, base.nets.unet.config["sample_size"], in_channels=2 * latent)
+    if config.edit.channels == config.denoiser.channels:
+        with torch.no_grad():
+            unet.conv_in.weight.zero_()
+        copy_fitting(unet, base.nets.unet.state_dict())
     return unet
 
 

@@ -146,5 +146,5 @@ def test_a_model_is_measured_on_what_it_was_trained_on(tmp_path: Path) -> None:
     assert not PLAIN.counts("avatar.age")
     assert PLAIN.caption(plain[0], 3).text.isascii()
     (tmp_path / "lifelike.json").write_text('{"scope": "half"}', encoding="utf-8")
-    with pytest.raises(ValueError, match="expected whole or plain"):
+    with pytest.raises(ValueError, match="expected one of whole, flat, plain"):
         scope_of(tmp_path)
