@@ -1,0 +1,1 @@
+"""The language of prompts: from what a person typed to what text encoders are given. Nothing here imports torch."""
