@@ -1,4 +1,4 @@
-"""From the tokens of a prompt's spans to chunks as long as a text encoder takes; used by encoders and by the counter."""
+"""From the tokens of a prompt's spans to chunks as long as a text encoder takes; for encoders and for the counter."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def chunks(body: Body, tokenize: Callable[[str], Sequence[int]], comma: int | No
             tokens += met
             weights += [span.weight] * len(met)
         made += _broken(tokens, weights, comma, length)
+    while len(made) > 1 and not made[-1].tokens:  # a BREAK at the end begins nothing
+        made.pop()
     return made
 
 
@@ -45,8 +47,8 @@ def _broken(tokens: list[int], weights: list[float], comma: int | None, length: 
     while True:
         end = min(len(tokens), start + length)
         if end < len(tokens) and tokens[end] != comma:
-            found = next((at for at in range(end - 1, max(start, end - BACKTRACK) - 1, -1) if tokens[at] == comma), None)
-            end = found + 1 if found is not None else end
+            back = range(end - 1, max(start, end - BACKTRACK) - 1, -1)
+            end = next((at + 1 for at in back if tokens[at] == comma), end)
         made.append(Chunk(tokens[start:end], weights[start:end]))
         start = end
         if start >= len(tokens):
