@@ -43,7 +43,11 @@ def _randomise(parameters: list[torch.nn.Parameter]) -> None:
 
 def test_a_lora_loads_as_it_was_trained(trained: Path, tmp_path: Path) -> None:
     unet = load_base(TINY, trained).nets.unet
-    noisy, times, context = torch.randn(1, 4, 8, 8), torch.tensor([500]), torch.randn(1, 77, 64)
+    noisy, times, context = (
+        torch.randn(1, TINY.autoencoder.latent_channels, 8, 8),
+        torch.tensor([500]),
+        torch.randn(1, 77, 64),
+    )
     _randomise([unet.conv_out.weight])
     with torch.no_grad():
         plain = unet(noisy, times, context).sample
@@ -73,7 +77,9 @@ def test_a_controlnet_begins_silent_and_runs_in_diffusers(trained: Path, tmp_pat
     assert 0 <= float(lines.min()) < float(lines.max()) <= 1
     context = base.nets.context(["a person"], torch.device("cpu"))
     with torch.no_grad():
-        down, middle = model(torch.randn(1, 4, 8, 8), 10, context, lines, return_dict=False)
+        down, middle = model(
+            torch.randn(1, TINY.autoencoder.latent_channels, 8, 8), 10, context, lines, return_dict=False
+        )
     assert all(float(d.abs().max()) == 0 for d in (*down, middle))
     _randomise([*model.controlnet_down_blocks.parameters(), model.controlnet_cond_embedding.conv_out.weight])
     model.save_pretrained(tmp_path / "controlnet")
@@ -106,7 +112,11 @@ def test_an_editor_begins_as_the_base_and_shares_its_parts(trained: Path, tmp_pa
     base = load_base(TINY, trained)
     _randomise([base.nets.unet.conv_out.weight])
     unet = build_editor(TINY, base)
-    noisy, picture, context = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8), torch.randn(1, 77, 64)
+    noisy, picture, context = (
+        torch.randn(1, TINY.autoencoder.latent_channels, 8, 8),
+        torch.randn(1, TINY.autoencoder.latent_channels, 8, 8),
+        torch.randn(1, 77, 64),
+    )
     with torch.no_grad():
         plain = base.nets.unet(noisy, 500, context).sample
         assert torch.allclose(unet(torch.cat([noisy, picture], 1), 500, context).sample, plain, atol=1e-5)
