@@ -1,4 +1,6 @@
-"""Text-to-image with diffusion models. This module only declares; what it declares is imported in the worker."""
+"""Pictures by diffusion models, from text and from other pictures. This module only declares; what it declares is
+imported in the worker.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Any
 from webui.api import ModelKind, PipelineSpec, SettingsSpec, TabSpec, hookimpl
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
+from .params_pictures import Img2Img
 
 _CLIP = Path(__file__).resolve().parent / "configs" / "clip"
 
@@ -29,13 +32,21 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             tab="txt2img",
             description="Pictures from a description, with any diffusers model or SD 1.x and SDXL checkpoint.",
             examples=EXAMPLES,
-        )
+        ),
+        PipelineSpec(
+            id="diffusion.img2img",
+            title="Image to image",
+            params=Img2Img,
+            run="extensions.diffusion.img2img:Img2ImgPipeline",
+            tab="img2img",
+            description="Pictures that begin with others: variations, restyled pictures, finished sketches.",
+        ),
     ]
 
 
 @hookimpl
 def register_tabs() -> Iterable[TabSpec]:
-    return [TabSpec("txt2img", "Text to image", order=10)]
+    return [TabSpec("txt2img", "Text to image", order=10), TabSpec("img2img", "Image to image", order=20)]
 
 
 @hookimpl

@@ -12,6 +12,7 @@ from webui.api import ModelError
 from .guidance import Call, guidance
 from .loading import Plan
 from .params import Drawn
+from .siblings import made_for
 
 _OTHER_TASKS = (
     "Img2Img",
@@ -47,11 +48,8 @@ def refuse_other_tasks(plan: Plan) -> None:
         reason = f"{name} takes no prompt"
     elif needed:
         reason = f"{name} needs {', '.join(needed)} as well"
-    elif plan.config("unet").get("in_channels", 4) in (8, 9) and "vae" in plan.sources:
-        channels = plan.config("unet")["in_channels"]
-        reason = f"its denoiser takes {channels} channels: it was made for " + (
-            "inpainting" if channels == 9 else "editing"
-        )
+    elif made_for(plan):
+        reason = f"its denoiser takes {plan.config('unet')['in_channels']} channels: it was made for {made_for(plan)}"
     elif plan.sources.get("text_encoder") is None and "text_encoder_2" in plan.sources and "XL" in name:
         reason = "it is a refiner, which finishes another model's picture"
     if reason:

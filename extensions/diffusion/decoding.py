@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from .loading import Plan
+from .siblings import made_for
 
 _PLAIN_VAES = ("AutoencoderKL", "AutoencoderTiny")
 
@@ -19,7 +20,8 @@ def is_plain(plan: Plan) -> bool:
     if "vae" not in plan.sources or plan.sources["vae"][2] not in _PLAIN_VAES:
         return False
     latent = plan.config("vae").get("latent_channels", 4)
-    return bool(plan.config("unet", "transformer").get("in_channels") == latent)
+    # What stands beside the latents in a UNet's input (a picture, a mask) is not in its output.
+    return bool(plan.config("unet", "transformer").get("in_channels") == latent or made_for(plan))
 
 
 def latent_channels(config: Any) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from webui.api import Artifact, Context, ModelUse, ResolvedModel
+from webui.api import Artifact, Context, ModelUse, ResolvedModel, describe
 
 from . import hub
 from .drawing import Drawing
@@ -34,10 +34,11 @@ class DrawingPipeline:
         pending = context.pending(task.count)
         if not pending:
             return
-        model = found_model(params.model, context)
+        model = found_model(params.model, context, declared_kind(params))
         drawing = Drawing(model, params, context, self.configs, task)
         for group in task.groups(pending, 1 if drawing.alone else params.batch_size):
-            images = drawing.draw(group)
+            ready = [task.ready(index) for index in group]
+            images = drawing.draw(group) if None in ready else ready
             for index, image in zip(group, images, strict=True):
                 yield Artifact(
                     "image",
@@ -48,7 +49,12 @@ class DrawingPipeline:
                 )
 
 
-def found_model(ref: str, context: Context, kind: str = "text_to_image") -> ResolvedModel:
+def declared_kind(params: Drawn) -> str:
+    """The kind of model that a pipeline's declaration asks for."""
+    return next(row.source for row in describe(type(params)) if row.name == "model")
+
+
+def found_model(ref: str, context: Context, kind: str) -> ResolvedModel:
     """The model of that reference on this machine, noted in the recipe. Raises NotFound, ModelError."""
     model = context.models.resolve(ref, kind)
     prepare()

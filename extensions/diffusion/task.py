@@ -42,6 +42,10 @@ class Task:
         """A fresh generator for picture ``index``: the same one each time, alone or in a batch."""
         return self.context.generator(self.seed_of(index))
 
+    def ready(self, index: int) -> Image.Image | None:
+        """Picture ``index`` where nothing has to be drawn for it."""
+        return None
+
     def planned(self, plan: Plan) -> Plan:
         """The plan with the class and the components that this task needs. Raises ModelError for a model that cannot
         do it; nothing is loaded for it.

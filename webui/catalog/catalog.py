@@ -16,7 +16,7 @@ from webui.core.errors import ModelError, NotFound
 from webui.core.settings import Settings
 from webui.core.specs import ModelKind
 
-from .entry import ModelEntry, kind_words
+from .entry import ModelEntry, kind_words, kinds_of
 from .folders import inspect_folder, weight_files
 from .gguf import gguf_header
 from .hashes import HashStore
@@ -88,12 +88,14 @@ class Catalog:
         self._entries: tuple[ModelEntry, ...] | None = None
 
     def entries(self, kind: str = "") -> tuple[ModelEntry, ...]:
-        """All models, or those of one kind, by reference; broken ones among them, with their ``problem``."""
+        """All models, or those of one kind, by reference; broken ones among them, with their ``problem``. Here and
+        below a kind may be several, as ``text_to_image|inpaint``.
+        """
         with self._lock:
             if self._entries is None:
                 self._entries = self._scan()
             found = self._entries
-        return tuple(entry for entry in found if not kind or entry.kind == kind)
+        return tuple(entry for entry in found if not kind or entry.kind in kinds_of(kind))
 
     def known(self) -> tuple[ModelEntry, ...]:
         """What the last scan found, of this process or an earlier one; the folders are not read."""
@@ -110,9 +112,11 @@ class Catalog:
 
     def default(self, kind: str) -> ModelEntry | None:
         """The model an empty reference means: a setting ``default_<kind>`` of an extension, a starter, else the first
-        by reference.
+        by reference. Of several kinds, the first that has a model.
         """
-        usable = [entry for entry in self.entries(kind) if entry.usable]
+        return next((found for one in kinds_of(kind) or ("",) if (found := self._default(one)) is not None), None)
+
+    def _default(self, kind: str) -> ModelEntry | None:
         for values in (self._settings.extensions[name] for name in sorted(self._settings.extensions)):
             wanted = values.get(f"default_{kind}")
             if wanted:
@@ -120,7 +124,7 @@ class Catalog:
                     return self.resolve(str(wanted), kind)
                 except (NotFound, ModelError) as error:
                     log.warning("the setting default_%s is not used: %s", kind, error)
-        return min(usable, key=_preference, default=None)
+        return min((entry for entry in self.entries(kind) if entry.usable), key=_preference, default=None)
 
     def resolve(self, ref: str, kind: str = "", *, allow_paths: bool | None = None) -> ModelEntry:
         """What ``ref`` means: a reference, a title, an unambiguous file name, a path where they are allowed, a hub
@@ -131,7 +135,7 @@ class Catalog:
         entry = self.find(ref, kind, allow_paths=allow_paths)
         if entry.problem:
             raise ModelError(f"Model {entry.ref!r} cannot be used. {entry.problem}")
-        if kind and entry.format != "hub" and entry.kind != kind:
+        if kind and entry.format != "hub" and entry.kind not in kinds_of(kind):
             raise ModelError(
                 f"Model {entry.ref!r} is of kind {kind_words(entry.kind)}; expected: {kind_words(kind)}.",
                 hint="`models list` shows what each model is.",
@@ -167,7 +171,8 @@ class Catalog:
             [entry for entry in rows if entry.title == ref],
             [entry for entry in rows if entry.path is not None and ref in (entry.path.name, entry.path.stem)],
         ):
-            fitting = [entry for entry in matches if entry.usable and (not kind or entry.kind == kind)] or matches
+            of_kind = [entry for entry in matches if not kind or entry.kind in kinds_of(kind)]
+            fitting = [entry for entry in of_kind if entry.usable] or matches
             if len(fitting) > 1:
                 names = ", ".join(entry.ref for entry in fitting[:6])
                 raise ModelError(f"{ref!r} may mean any of {names}.", hint="Use one of these references.")
@@ -193,7 +198,8 @@ class Catalog:
                 raise ModelError(f"{ref!r} is neither a safetensors file nor a folder with a model_index.json.")
             return self._finished(_read(candidate, candidate.relative))
         if _HUB_ID.fullmatch(ref) and not ref.endswith((".safetensors", *PICKLE_ENDINGS)):
-            return ModelEntry(ref=ref, title=ref, kind=kind or "text_to_image", format="hub", path=None)
+            guess = (kinds_of(kind) or ("text_to_image",))[0]
+            return ModelEntry(ref=ref, title=ref, kind=guess, format="hub", path=None)
         names = [entry.ref for entry in self.entries(kind)]
         near = difflib.get_close_matches(ref, names, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else "`models list` shows what is there."

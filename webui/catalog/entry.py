@@ -64,6 +64,11 @@ class ModelEntry:
         return not self.problem
 
 
+def kinds_of(kind: str) -> tuple[str, ...]:
+    """The kinds that a parameter takes: one, or several as ``text_to_image|inpaint``, the preferred one first."""
+    return tuple(kind.split("|")) if kind else ()
+
+
 def kind_words(kind: str) -> str:
     """``kind`` for a sentence."""
-    return KINDS.get(kind, kind.replace("_", " "))
+    return " or ".join(KINDS.get(one, one.replace("_", " ")) for one in kinds_of(kind))

@@ -158,8 +158,10 @@ def _kind(class_name: str, family: str, configs: Mapping[str, Mapping[str, Any]]
         return "image_to_image"
     if "ControlNet" in class_name or "T2I" in class_name or "Adapter" in class_name:
         return "controlnet"
-    # A denoiser that takes more than the latents was made for inpainting (9) or for editing (8), whatever its class.
-    return {9: "inpaint", 8: "image_to_image"}.get(configs.get("unet", {}).get("in_channels", 0), "text_to_image")
+    # A denoiser that takes twice the latents was made for editing, one more for inpainting, whatever its class.
+    latent = configs.get("vae", {}).get("latent_channels", 4)
+    extra = {2 * latent: "image_to_image", 2 * latent + 1: "inpaint"} if isinstance(latent, int) else {}
+    return extra.get(configs.get("unet", {}).get("in_channels", 0), "text_to_image")
 
 
 def _recommended(

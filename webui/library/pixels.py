@@ -25,7 +25,8 @@ def open_header(source: IO[bytes], max_pixels: int = MAX_PIXELS) -> Image.Image:
     try:
         image = Image.open(source)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Unreadable(f"has far more than the {max_pixels:,} pixels allowed") from None
+        limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow refuses by itself from there on
+        raise Unreadable(f"has far more than the {limit:,} pixels allowed") from None
     except Exception as error:  # a decoder may raise anything at all on bytes made to break it
         raise Unreadable(f"is not one that can be read ({_shortened(error)})") from None
     width, height = image.size

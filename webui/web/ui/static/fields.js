@@ -85,7 +85,7 @@ Lifelike.fields = (() => {
     const choose = (preset) => {
       const parts = preset.split(/[:x×]/).map(Number);
       if (preset.includes(":")) {
-        const area = props.value[names[0]] * props.value[names[1]];
+        const area = props.value[names[0]] * props.value[names[1]] || 512 * 512;
         const width = fit(Math.sqrt((area * parts[0]) / parts[1]));
         set({ [names[0]]: width, [names[1]]: fit((width * parts[1]) / parts[0]) });
       } else set(two ? { [names[0]]: parts[0], [names[1]]: parts[1] || parts[0] } : { [names[0]]: parts[0] });

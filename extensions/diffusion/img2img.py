@@ -1,0 +1,162 @@
+"""The pipeline ``diffusion.img2img``: pictures that begin with others, as far as the strength leaves them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from webui.api import Context, ModelError
+
+from .guidance import Call
+from .inputs import alpha_of, extended, fitted, on_ground, open_picture, within
+from .loading import Plan
+from .making import DrawingPipeline
+from .params_pictures import Pictured
+from .siblings import as_class, made_for, sibling, takes
+from .sizes import size_multiple
+from .task import Task
+
+_AREA_MAX_PX = 2048 * 2048
+"""Larger pictures are drawn smaller where no size is asked for."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One picture made ready: ``picture`` is RGB at the size that was asked for."""
+
+    picture: Image.Image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.picture.size
+
+
+class PictureTask(Task):
+    """Image to image. The pictures of a job come one source after the other, each ``batch_size * batch_count`` times.
+
+    A size that the model cannot draw is drawn larger, over the picture's repeated edges, and cut back: results have
+    the very size that was asked for.
+    """
+
+    params: Pictured
+
+    def __init__(self, params: Pictured, context: Context) -> None:
+        super().__init__(params, context)
+        self.sources = self._sources()
+        self._ready: tuple[str, Canvas] | None = None
+
+    def _sources(self) -> tuple[str, ...]:
+        return (self.params.image, *getattr(self.params, "images", ()))
+
+    @property
+    def _each(self) -> int:
+        return self.params.batch_size * self.params.batch_count
+
+    @property
+    def count(self) -> int:
+        return self._each * len(self.sources)
+
+    def groups(self, indices: Sequence[int], size: int) -> list[Sequence[int]]:
+        found: list[Sequence[int]] = []
+        for place in range(len(self.sources)):
+            found += super().groups([index for index in indices if index // self._each == place], size)
+        return found
+
+    def source_of(self, index: int) -> str:
+        """The reference of the picture that ``index`` begins with."""
+        return self.sources[index // self._each]
+
+    def canvas(self, index: int) -> Canvas:
+        """The source of ``index`` made ready; the last one is kept."""
+        ref = self.source_of(index)
+        if self._ready is None or self._ready[0] != ref:
+            self._ready = (ref, self._prepared(open_picture(self.context, ref)))
+        return self._ready[1]
+
+    def _prepared(self, picture: Image.Image) -> Canvas:
+        if alpha_of(picture) is not None:
+            self.context.warn("Transparent places of the picture are taken as white.")
+        flat = on_ground(picture)
+        return Canvas(fitted(flat, self._target(flat.size), self.params.resize_mode))
+
+    def _target(self, own: tuple[int, int]) -> tuple[int, int]:
+        """The size of the result for a picture of size ``own``: a side that is not asked for follows the other."""
+        width, height = self.params.width, self.params.height
+        if width and height:
+            return width, height
+        if width or height:
+            scale = width / own[0] if width else (height or 0) / own[1]
+            return max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
+        size = within(own, _AREA_MAX_PX)
+        if size != own:
+            self.context.warn(
+                f"The picture of {own[0]}x{own[1]} is drawn at {size[0]}x{size[1]}; ask for a size to change that."
+            )
+        return size
+
+    def ready(self, index: int) -> Image.Image | None:
+        return self.canvas(index).picture if self.params.strength == 0 else None
+
+    def planned(self, plan: Plan) -> Plan:
+        purpose = made_for(plan)
+        if purpose:
+            hint = {"editing": "Use the form Edit.", "inpainting": "Use the form Inpaint."}[purpose]
+            raise ModelError(f"Model {plan.title!r} was made for {purpose}.", hint=hint)
+        return as_class(plan, beginning_with_a_picture(plan))
+
+    def asked_size(self, indices: Sequence[int]) -> tuple[int, int]:
+        return self.canvas(indices[0]).size
+
+    def size(self, pipe: Any, plan: Plan, indices: Sequence[int]) -> tuple[int, int]:
+        multiple = size_multiple(pipe, plan)
+        width, height = (math.ceil(edge / multiple) * multiple for edge in self.asked_size(indices))
+        return width, height
+
+    def complete(self, call: Call, pipe: Any, plan: Plan, indices: Sequence[int]) -> None:
+        picture = drawn_out(self.canvas(indices[0]).picture, (call.width, call.height))
+        # One copy for each generator: some pipelines encode a single picture with the first generator alone.
+        call.arguments["image"] = picture if len(indices) == 1 else [picture] * len(indices)
+        if takes(type(pipe), "strength"):
+            call.arguments["strength"] = self.params.strength
+            call.arguments["num_inference_steps"] = enough_steps(self.params.steps or 1, self.params.strength)
+
+    def finished(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[Image.Image]:
+        width, height = self.canvas(indices[0]).size
+        return [image if image.size == (width, height) else image.crop((0, 0, width, height)) for image in images]
+
+    def infotext(self) -> dict[str, str]:
+        return {"Denoising strength": f"{self.params.strength:g}"}
+
+
+def beginning_with_a_picture(plan: Plan) -> Any:
+    """The image-to-image class of the model's family. Raises ModelError where there is none."""
+    found = plan.cls if takes(plan.cls, "image", "strength") else sibling(plan, "img2img")
+    if found is None or not takes(found, "image", "strength"):
+        reason = "edits pictures by instruction" if takes(found or plan.cls, "image") else "has no image-to-image form"
+        raise ModelError(
+            f"Model {plan.title!r} is a {plan.cls.__name__}, which {reason}.",
+            hint="Use another model." if "no" in reason else "Use the form Edit.",
+        )
+    return found
+
+
+def enough_steps(steps: int, strength: float) -> int:
+    """The step count of which ``strength`` is at least one whole step, so that even a little strength is drawn."""
+    while int(steps * strength) < 1:
+        steps = max(steps + 1, math.ceil(1 / strength))
+    return steps
+
+
+def drawn_out(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """``picture`` at the upper left of ``size``, its right and lower edge repeated to the rest."""
+    return extended(picture, 0, 0, size[0] - picture.width, size[1] - picture.height)
+
+
+class Img2ImgPipeline(DrawingPipeline):
+    """Pictures from pictures: one source or several, each as often as the batch says."""
+
+    task = PictureTask
