@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +85,14 @@ def free_port() -> int:
 class Server:
     """A running server and a client of it."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, further: Mapping[str, str] | None = None) -> None:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "LIFELIKE_DATA_DIR": str(folder / "data"),
             "LIFELIKE_EXTENSIONS_DIRS": str(folder / "extensions"),
             "LIFELIKE_CANCEL_GRACE_S": "1",
+            **(further or {}),
         }
         self.log = folder / "server.log"
         self._stream = self.log.open("ab")
@@ -150,10 +151,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path, port: int | None = None) -> Iterator[Server]:
-    """A server on ``folder``; started again on the same folder it goes on where it was."""
+def running(folder: Path, port: int | None = None, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server on ``folder``; started again on the same folder it goes on where it was. ``environment``: further
+    variables for it.
+    """
     write_extension(folder / "extensions")
-    server = Server(folder, port or free_port())
+    server = Server(folder, port or free_port(), environment)
     try:
         yield server
     finally:

@@ -21,6 +21,9 @@ def main(arguments: Sequence[str]) -> int:
         metavar="ADDRESS",
         help="listen on every address of this machine, or on ADDRESS; asks for the access token it prints",
     )
+    parser.add_argument(
+        "--api-sdapi", action="store_true", default=None, help="answer A1111's clients, at /sdapi/v1 (default: off)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     add_host_options(parser)
     given = parser.parse_args(list(arguments))

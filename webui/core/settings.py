@@ -47,6 +47,8 @@ class Settings(BaseModel):
     """Never reach a hub, whatever is asked."""
     max_upload_bytes: int = 64 * 2**20
     max_image_pixels: int = 64_000_000
+    api_sdapi: bool = False
+    """Whether programs that speak A1111's interface are answered, at /sdapi/v1."""
     locale: Literal["auto", "en", "zh-CN"] = "auto"
     disabled_extensions: tuple[str, ...] = ()
     safe_mode: bool = False

@@ -239,6 +239,12 @@ def real(value: str) -> float | None:
     return float(value) if _REAL.fullmatch(value) else None
 
 
+def split_sampler(name: str) -> tuple[str, str]:
+    """(sampler, schedule) of a name that may end in a schedule's; the schedule is empty where it does not."""
+    match = _LEGACY_SAMPLER.fullmatch(name)
+    return (match["sampler"], _SUFFIXES[match["schedule"].casefold()]) if match else (name, "")
+
+
 def _text(value: str) -> str | None:
     return value or None
 
@@ -285,10 +291,9 @@ def to_params(info: Infotext) -> dict[str, Any]:
             params[name] = converted
     if match := _SIZE.fullmatch(info.pairs.get("Size", "")):
         params["width"], params["height"] = int(match[1]), int(match[2])
-    if match := _LEGACY_SAMPLER.fullmatch(str(params.get("sampler", ""))):
-        schedule = _SUFFIXES[match["schedule"].casefold()]
-        if params.get("schedule", "Automatic") in ("Automatic", schedule):
-            params["sampler"], params["schedule"] = match["sampler"], schedule
+    sampler, schedule = split_sampler(str(params.get("sampler", "")))
+    if schedule and params.get("schedule", "Automatic") in ("Automatic", schedule):
+        params["sampler"], params["schedule"] = sampler, schedule
     if "sampler" in params:
         params = _DEFAULTS | params
     if "mask_blur" in params:

@@ -1,12 +1,13 @@
 """In front of every route, Gradio's included: who may ask. Loopback needs no login; anything wider needs the token.
 
 The token is made at each start, or given in LIFELIKE_ACCESS_TOKEN. It comes as ``?token=`` in the link that the start
-prints (and is exchanged at once for a cookie, so that it does not stay in the address), or as ``Authorization:
-Bearer``.
+prints (and is exchanged at once for a cookie, so that it does not stay in the address), as ``Authorization: Bearer``,
+or as the password of ``Authorization: Basic``.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import html
@@ -117,7 +118,7 @@ class AccessGuard:
             await self._app(scope, receive, send)
             return
         asked = request.query_params.get("token", "") if scope.get("method") in ("GET", "HEAD") else ""
-        given = asked or _bearer(Headers(scope=scope))
+        given = asked or _credentials(Headers(scope=scope))
         refusal = self._judge(given, request.client.host if request.client else "")
         if refusal is None and not asked:
             await self._app(scope, receive, send)
@@ -174,8 +175,14 @@ class AccessGuard:
         return f"lifelike_access_{server[1] if server else 0}"
 
 
-def _bearer(headers: Headers) -> str:
+def _credentials(headers: Headers) -> str:
+    """The token in an Authorization header: Bearer, or the password of Basic, which is all that some clients know."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+        except ValueError:
+            return ""
     return credentials.strip() if scheme.lower() == "bearer" else ""
 
 

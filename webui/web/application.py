@@ -24,7 +24,7 @@ from webui.core.settings import Settings
 from webui.library.library import Library
 from webui.plugins.host import HookResult
 
-from . import faststart, http_api
+from . import faststart, http_api, sdapi
 from .access import AccessGuard, AccessPolicy
 from .file_guard import FileGuard
 from .guard import AnswerHeaders, BodyLimit, HostGuard, OriginGuard
@@ -88,6 +88,7 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     )  # fmt: skip
     app.state.streams, app.state.start = streams, start
     http_api.install(app, services, streams, start)
+    sdapi.install(app, services, streams)
     if page:
         _mount_page(app, services)
     _add_guards(app, services.settings, policy, first_page.set)

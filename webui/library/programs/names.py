@@ -68,6 +68,11 @@ def sampler(name: str) -> tuple[str, str]:
     return _SAMPLERS.get(code, name), ""
 
 
+def codes(name: str) -> list[str]:
+    """The names in code of a sampler that people know as ``name``."""
+    return [code for code, known in _SAMPLERS.items() if known == name]
+
+
 def schedule(name: str) -> str:
     """A schedule's name as people know it; one that is not known stays as it is."""
     return _SCHEDULES.get(name.strip().lower(), name)
