@@ -5,7 +5,8 @@ finite values. What is drawn, a ``Task`` says.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,11 +18,12 @@ from PIL import Image
 
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
-from . import attention, decoding, previews, speed
+from . import attention, decoding, previews, speed, telling
 from .calling import make_call, too_long
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
 from .params import Drawn
+from .prompts.words import Words
 from .samplers import make_scheduler, sampler_name
 from .task import Task
 
@@ -120,16 +122,25 @@ class Drawing:
                 self.sampler = sampler_name(scheduler)
             pipe = assemble(self._plan, components, scheduler)
             width, height = self._task.size(pipe, self._plan, indices)
-            call = make_call(pipe, self._plan, params, width, height, len(indices))
+            words = self._task.words(indices)
+            said = params.model_copy(update={"prompt": words.plain_prompt, "negative_prompt": words.plain_negative})
+            call = make_call(pipe, self._plan, said, width, height, len(indices))
             self._task.complete(call, pipe, self._plan, indices)
-            self._tell(call, pipe)
+            self._warn_of(call.notes, words.notes())
+            restart = self._tell(call, pipe, components, words, len(indices))
             denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
-            images = self._run(pipe, call, indices, denoisers, work)
+            images = self._run(pipe, call, indices, denoisers, work, restart)
         self._check_size(images, width, height)
         return self._task.finished(images, indices)
 
     def _run(
-        self, pipe: Any, call: Call, indices: Sequence[int], denoisers: Sequence[Any], work: Work
+        self,
+        pipe: Any,
+        call: Call,
+        indices: Sequence[int],
+        denoisers: Sequence[Any],
+        work: Work,
+        restart: Callable[[], None],
     ) -> list[Image.Image]:
         """Denoise and decode. Where memory runs out, the cheapest measure that helps is taken."""
         arguments = {**call.arguments, **self._watch(pipe, indices, call.width, call.height)}
@@ -140,6 +151,7 @@ class Drawing:
             if seeded:  # from the start each time: a second attempt draws the same picture
                 generators = [self._task.generator(index) for index in indices]
                 arguments["generator"] = generators if len(generators) > 1 else generators[0]
+            restart()
             for module in denoisers:
                 speed.forget_steps(module)
             with attention.using(self._attention, denoisers):
@@ -219,13 +231,26 @@ class Drawing:
             if image.size != (width, height):
                 self._context.warn(f"The model drew {image.width}x{image.height} instead of {width}x{height}.")
 
-    def _tell(self, call: Call, pipe: Any) -> None:
-        for note in call.notes:
-            self._context.warn(note)
-        for words, text in (("prompt", self._params.prompt), ("negative prompt", self._params.negative_prompt)):
+    def _tell(
+        self, call: Call, pipe: Any, components: Mapping[str, Any], words: Words, count: int
+    ) -> Callable[[], None]:
+        """Tell the pipeline what to draw. The answer is to be called before each attempt."""
+        clip_skip = self._params.clip_skip
+        if telling.speaks_clip(pipe, components):
+            zero_blank = bool(pipe.config.get("force_zeros_for_empty_prompt"))
+            conditions = telling.encode(components, words, self._task.steps, clip_skip, zero_blank=zero_blank)
+            return telling.tell(pipe, call, conditions, count)
+        notes = [telling.left_out(pipe, words, clip_skip)]
+        for name, text in (("prompt", words.plain_prompt), ("negative prompt", words.plain_negative)):
             lost = too_long(pipe, text)
             if lost:
-                self._context.warn(f"The {words} is {lost} tokens longer than the model reads; its end was cut off.")
+                notes.append(f"The {name} is {lost} tokens longer than the model reads; its end was cut off.")
+        self._warn_of(notes)
+        return lambda: None
+
+    def _warn_of(self, *notes: Sequence[str]) -> None:
+        for note in filter(None, itertools.chain(*notes)):
+            self._context.warn(note)
 
     @property
     def plan(self) -> Plan:

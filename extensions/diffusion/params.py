@@ -110,6 +110,15 @@ class Sampled(declare.Params):
         "Automatic", SCHEDULES, label="Schedule", group="Sampling", help="How noise levels are spread over the steps"
     )
     seed: int = declare.seed(help="-1 draws one at random; picture i of a job has seed + i")
+    clip_skip: int = declare.integer(
+        1,
+        minimum=1,
+        maximum=12,
+        label="Clip skip",
+        group="Prompt",
+        advanced=True,
+        help="Which layer of CLIP is read, counted from the last; SDXL begins at 2",
+    )
 
 
 class Batched(declare.Params):

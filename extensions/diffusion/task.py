@@ -15,6 +15,7 @@ from .calling import refuse_other_tasks
 from .guidance import Call
 from .loading import Plan
 from .params import Drawn
+from .prompts.words import Words
 from .sizes import fit_size, size_multiple
 
 
@@ -29,6 +30,15 @@ class Task:
     def count(self) -> int:
         """How many pictures the job makes."""
         return self.params.batch_size * self.params.batch_count
+
+    @property
+    def steps(self) -> int:
+        """How many steps of denoising a picture takes."""
+        return self.params.steps or 1
+
+    def words(self, indices: Sequence[int]) -> Words:
+        """What the pictures ``indices``, which are drawn together, are told."""
+        return Words.read(self.params.prompt, self.params.negative_prompt)
 
     def groups(self, indices: Sequence[int], size: int) -> list[Sequence[int]]:
         """``indices`` in runs of at most ``size`` that can be drawn together."""

@@ -116,9 +116,7 @@ class _Parser:
     def _take(self, token: _Token, paired: bool, closed_depth: int) -> None:
         kind, text, start = token
         if kind == "tag":
-            tag, remarks = networks.read_tag(text, start)
-            self._networks += [tag] if tag is not None else []
-            self._remarks += remarks
+            self._take_tag(text, start)
         elif kind == "word" and text == "AND":
             self._take_and(start, closed_depth)
         elif kind == "word":
@@ -132,6 +130,14 @@ class _Parser:
             if kind == "mark":
                 self._note_mark(text, start)
             self._ops.append(Op(Kind.TEXT, start, text[1:] if kind == "escape" else text))
+
+    def _take_tag(self, text: str, start: int) -> None:
+        if self._negative:
+            self._say(start, start + len(text), "Networks in a negative prompt are left out.", error=True)
+            return
+        tag, remarks = networks.read_tag(text, start)
+        self._networks += [tag] if tag is not None else []
+        self._remarks += remarks
 
     def _note_mark(self, text: str, start: int) -> None:
         if self._frames:
