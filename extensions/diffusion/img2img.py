@@ -60,6 +60,10 @@ class PictureTask(Task):
     def count(self) -> int:
         return self._each * len(self.sources)
 
+    @property
+    def steps(self) -> int:
+        return int(enough_steps(super().steps, self.params.strength) * self.params.strength)
+
     def groups(self, indices: Sequence[int], size: int) -> list[Sequence[int]]:
         found: list[Sequence[int]] = []
         for place in range(len(self.sources)):

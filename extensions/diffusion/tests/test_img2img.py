@@ -171,3 +171,12 @@ def test_edges_are_drawn_out_on_all_sides() -> None:
     larger = np.asarray(inputs.extended(picture, 2, 1, 1, 2))
     assert (larger == np.pad(np.asarray(picture), ((1, 2), (2, 1)), mode="edge")).all()
     assert inputs.within((4000, 3000), 2048 * 2048) == (2364, 1773)
+
+
+def test_schedules_count_the_steps_that_are_drawn(change: Change) -> None:
+    def of(prompt: str) -> np.ndarray:
+        return array(change("sd1", prompt=prompt, steps=8, strength=0.5))
+
+    assert (of("[cat:dog:0.5]") == of("[cat:dog:2]")).all()
+    assert (of("[cat:dog:4]") == of("cat")).all()
+    assert (of("[cat:dog:3]") != of("cat")).any()
