@@ -55,7 +55,7 @@ def test_every_byte_has_a_token() -> None:
 def test_the_parameters_have_the_standard_names() -> None:
     names = [row.name for row in describe(Txt2Img)]
     standard = (
-        "prompt negative_prompt model steps guidance_scale width height seed sampler schedule batch_size batch_count"
+        "prompt negative_prompt model steps guidance_scale width height seed sampler schedule clip_skip batch_size batch_count"
         " attention precision vae_tiling compile channels_last storage_8bit step_cache"
     )
     assert set(names) == set(standard.split())
