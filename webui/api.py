@@ -52,7 +52,7 @@ from .core.specs import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-API_VERSION = "1.1"
+API_VERSION = "1.2"
 """Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
 major.
 """
@@ -100,6 +100,23 @@ class Models(Protocol):
 
     def resolve(self, ref: str, kind: str = "") -> ResolvedModel:
         """What a model reference means: a catalog entry, a path, or a hub id. Raises NotFound, ModelError."""
+
+    def listed(self, kind: str = "") -> Sequence[ResolvedModel]:
+        """All models in the models folders that can be used, or those of one kind: for what a model needs beside
+        itself. (1.2)
+        """
+
+    def shapes(self, path: Path) -> Mapping[str, tuple[int, ...]]:
+        """Name -> shape of every tensor in a weights file: safetensors, GGUF, or what PyTorch saved. Only its table is
+        read. Raises ModelError, OSError. (1.2)
+        """
+
+    def open_weights(self, path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, Any]:
+        """The tensors of a weights file whose names begin with one of ``prefixes``, on the CPU, mapped to the file.
+
+        safetensors, and what PyTorch saved (.ckpt, .pt, .pth, .bin): the latter is read without running anything in
+        it. Raises ModelError, OSError. (1.2)
+        """
 
 
 class ResolvedModel(Protocol):

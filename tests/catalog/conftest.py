@@ -18,6 +18,11 @@ SD1 = {
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (8, 768),
     "first_stage_model.decoder.conv_in.weight": (8, 4, 3, 3),
 }
+SD2 = {
+    **SD1,
+    "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 1024),
+    "cond_stage_model.model.token_embedding.weight": (8, 1024),
+}
 SDXL = {
     "model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3),
     "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (640, 2048),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.catalog.conftest import SD1, SDXL, write_folder, write_json, write_weights
+from tests.catalog.conftest import SD1, SD2, SDXL, write_folder, write_json, write_weights
 from webui.catalog import catalog as catalog_module
 from webui.catalog.catalog import Catalog, titles
 from webui.core.errors import ModelError, NotFound
@@ -89,6 +90,41 @@ def test_pickles_are_listed_and_not_run(settings: Settings, models: Path) -> Non
     for name in ("a.ckpt", "b.pt", "c.pth"):
         (models / "checkpoints" / name).write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
     assert all("would run os.system" in entry.problem for entry in Catalog(settings).entries())
+
+
+@pytest.mark.parametrize(
+    ("name", "yaml", "size"),
+    [
+        ("v2-1_768-ema-pruned", "", 768),
+        ("v2-1_512-ema-pruned", "", 512),
+        ("illuminati", "", 768),
+        ("mine", "params: {parameterization: 'v'}", 768),
+        ("mine-768", "params:\n  parameterization: eps", 512),
+    ],
+)
+def test_what_sd2_predicts_is_told_beside_the_file(
+    settings: Settings, models: Path, name: str, yaml: str, size: int
+) -> None:
+    write_weights(models / "checkpoints" / f"{name}.safetensors", SD2)
+    if yaml:
+        (models / "checkpoints" / f"{name}.yaml").write_text(yaml)
+    (entry,) = Catalog(settings).entries("text_to_image")
+    assert (entry.variant, entry.recommended["width"]) == ("v_prediction" if size == 768 else "", size)
+
+
+def test_shared_components_count_for_the_model_and_its_hash(settings: Settings, models: Path) -> None:
+    whole = write_folder(models / "starter" / "avatar")
+    thin = write_folder(models / "starter" / "edit", index={"_shared": {"vae": "../avatar/vae"}})
+    shutil.rmtree(thin / "vae")
+    catalog = Catalog(settings)
+    entry = catalog.resolve("starter/edit")
+    before = catalog.hashed(entry).sha256
+    write_weights(whole / "vae" / "model.safetensors", {"weight": (3, 3)})
+    assert catalog.hashed(entry).sha256 != before
+    write_json(
+        thin / "model_index.json", {"_class_name": "X", "vae": ["diffusers", "V"], "_shared": {"vae": "../../v"}}
+    )
+    assert "not inside the folder above" in catalog.refresh()[1].problem
 
 
 def test_links_are_followed_and_loops_end(settings: Settings, models: Path, tmp_path: Path) -> None:
@@ -237,9 +273,9 @@ def test_damaged_folders_say_where(settings: Settings, models: Path) -> None:
     weights.write_bytes(whole[:-1])
     assert "unet/model.safetensors" in catalog.refresh()[0].problem
     weights.unlink()
-    assert "no weights in safetensors" in catalog.refresh()[0].problem
+    assert "neither safetensors nor .bin" in catalog.refresh()[0].problem
     (folder / "unet" / "model.bin").write_bytes(b"PK")
-    assert "pickled" in catalog.refresh()[0].problem
+    assert "unet/model.bin" in catalog.refresh()[0].problem
     (folder / "model_index.json").write_text("{")
     assert "cannot be read" in catalog.refresh()[0].problem
 

@@ -27,7 +27,16 @@ def row(first: int, last: int, dtype: str = "F16", shape: list[int] | None = Non
     return {"dtype": dtype, "shape": shape or [(last - first) // 2], "data_offsets": [first, last]}
 
 
-def gguf(version: int = 3, tensors: int = 1, kind: int = 1, offset: int = 0, data: int = 64, axes: int = 2) -> bytes:
+def gguf(
+    version: int = 3,
+    tensors: int = 1,
+    kind: int = 1,
+    offset: int = 0,
+    data: int = 64,
+    axes: int = 2,
+    alignment: str = "",
+    name: str = "double_blocks.0.img_attn.qkv.weight",
+) -> bytes:
     """A GGUF file of one 4 x 8 tensor, with a text and an array in its metadata."""
 
     def text(value: str) -> bytes:
@@ -35,8 +44,16 @@ def gguf(version: int = 3, tensors: int = 1, kind: int = 1, offset: int = 0, dat
 
     pairs = text("general.architecture") + struct.pack("<I", 8) + text("flux")
     pairs += text("list") + struct.pack("<IIQ", 9, 4, 2) + struct.pack("<II", 1, 2)
-    name = text("double_blocks.0.img_attn.qkv.weight") + struct.pack("<I", axes) + struct.pack("<QQ", 4, 8)
-    head = b"GGUF" + struct.pack("<IQQ", version, tensors, 2) + pairs + name + struct.pack("<IQ", kind, offset)
+    if alignment:
+        pairs += text("general.alignment") + struct.pack("<I", 8) + text(alignment)
+    line = text(name) + struct.pack("<I", axes) + struct.pack("<QQ", 4, 8)
+    head = (
+        b"GGUF"
+        + struct.pack("<IQQ", version, tensors, 3 if alignment else 2)
+        + pairs
+        + line
+        + struct.pack("<IQ", kind, offset)
+    )
     return head + bytes(-len(head) % 32) + bytes(data)
 
 
@@ -82,7 +99,10 @@ DAMAGE: Mapping[str, tuple[str, bytes, str]] = {
     "GGUF with too many tensors": ("gguf", gguf(tensors=2**60), "no model has so many"),
     "GGUF with too many axes": ("gguf", gguf(axes=2**31), "damaged at tensor"),
     "GGUF that is none": ("gguf", b"<html>" + bytes(40), "does not begin like GGUF"),
-    "GGUF that is whole": ("gguf", gguf(), "cannot be loaded"),
+    "GGUF of an unknown type": ("gguf", gguf(kind=99), "quantized as GGML_99"),
+    "GGUF aligned by a word": ("gguf", gguf(alignment="many"), "aligned by 'many'"),
+    "GGUF aligned by zero": ("gguf", gguf(alignment="0"), "aligned by '0'"),
+    "GGUF of a text encoder": ("gguf", gguf(name="encoder.block.0.layer.0.SelfAttention.q.weight"), "Only denoisers"),
 }
 
 

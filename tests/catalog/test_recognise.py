@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.catalog.conftest import SD1, SDXL
+from tests.catalog.conftest import SD1, SD2, SDXL
 from webui.catalog.headers import Header
 from webui.catalog.recognise import recognise
 
 UNET = "model.diffusion_model."
 CONV_IN = UNET + "input_blocks.0.0.weight"
 ATTENDS = UNET + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
-SD2 = {**SD1, ATTENDS: (320, 1024), "cond_stage_model.model.token_embedding.weight": (8, 1024)}
 
 
 def header(shapes: dict[str, tuple[int, ...]], dtypes: tuple[str, ...] = ("F16",), **metadata: str) -> Header:
@@ -98,7 +97,7 @@ def test_kind_and_family(shapes: dict[str, tuple[int, ...]], kind: str, family: 
     assert (found.kind, found.family) == (kind, family)
 
 
-@pytest.mark.parametrize(("shapes", "size"), [(SD1, 512), (SD2, 768), (SDXL, 1024)])
+@pytest.mark.parametrize(("shapes", "size"), [(SD1, 512), (SD2, 512), ({**SD2, "v_pred": ()}, 768), (SDXL, 1024)])
 def test_the_size_a_family_was_trained_at(shapes: dict[str, tuple[int, ...]], size: int) -> None:
     assert recognise(header(shapes)).recommended == {"width": size, "height": size}
 
@@ -106,11 +105,10 @@ def test_the_size_a_family_was_trained_at(shapes: dict[str, tuple[int, ...]], si
 @pytest.mark.parametrize(
     ("shapes", "words"),
     [
-        (without(SD1, "first_stage"), "without its VAE"),
-        (without(without(SD1, "first_stage"), "cond_stage"), "without its text encoder and VAE"),
         ({**SD1, CONV_IN: (320, 5, 3, 3)}, "takes 5 channels"),
-        (SD2, "Single files of sd2 cannot be loaded"),
-        ({"double_blocks.0.img_attn.qkv.weight": (9, 3)}, "Single files of flux"),
+        ({CONV_IN: (320, 4, 3, 3), ATTENDS: (320, 99)}, "belongs to no family"),
+        (names("txt_in.individual_token_refiner.blocks.0.a"), "Single files of hunyuan_video"),
+        ({"double_blocks.0.img_attn.qkv.weight": (9, 3), "double_blocks.0.img_attn.qkv.weight.absmax": (3,)}, "packed"),
         ({"something": (3, 3)}, "no kind of model"),
     ],
 )
@@ -118,14 +116,46 @@ def test_what_cannot_be_used_says_why(shapes: dict[str, tuple[int, ...]], words:
     assert words in recognise(header(shapes)).problem
 
 
-def test_eight_bit_weights_are_refused() -> None:
-    assert "8 bits" in recognise(header(SD1, dtypes=("F16", "F8_E4M3"))).problem
+@pytest.mark.parametrize(
+    ("shapes", "lacks"),
+    [
+        (SD1, ()),
+        (SDXL, ()),
+        (SD2, ()),
+        (without(SD1, "first_stage"), ("VAE",)),
+        (without(without(SD1, "first_stage"), "cond_stage"), ("text encoder", "VAE")),
+        (names("double_blocks.0.img_attn.qkv.weight"), ("text encoder", "VAE")),
+        (
+            names(
+                UNET + "double_blocks.0.img_attn.qkv.weight",
+                "vae.decoder.conv_in.weight",
+                "text_encoders.t5xxl.transformer.shared.weight",
+            ),
+            (),
+        ),
+    ],
+)
+def test_what_a_file_does_not_hold(shapes: dict[str, tuple[int, ...]], lacks: tuple[str, ...]) -> None:
+    found = recognise(header(shapes))
+    assert (found.lacks, found.problem) == (lacks, "")
+
+
+@pytest.mark.parametrize(("dtype", "usable"), [("F8_E4M3", True), ("F8_E5M2", True), ("F4", False), ("F8_E8M0", False)])
+def test_which_narrow_weights_can_be_used(dtype: str, usable: bool) -> None:
+    assert bool(recognise(header(SD1, dtypes=("F16", dtype))).problem) is not usable
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(64, "text_to_image"), (384, "inpaint"), (128, "image_to_image")])
+def test_the_tasks_of_flux(channels: int, kind: str) -> None:
+    found = recognise(header({"double_blocks.0.img_attn.qkv.weight": (9, 3), "img_in.weight": (3072, channels)}))
+    assert (found.kind, found.family, found.recommended["steps"]) == (kind, "flux", 4)
 
 
 def test_v_prediction_is_seen_in_marks_and_metadata() -> None:
     assert recognise(header({**SDXL, "v_pred": ()})).variant == "v_prediction"
     assert recognise(header(SDXL, **{"modelspec.prediction_type": "v"})).variant == "v_prediction"
     assert recognise(header(SDXL)).variant == ""
+    assert recognise(header({**SDXL, "v_pred": (), "ztsnr": ()})).variant == "v_prediction_zsnr"
 
 
 def test_whole_checkpoints_have_no_problem() -> None:

@@ -22,8 +22,9 @@ from .gguf import gguf_header
 from .hashes import HashStore
 from .headers import Header, read_header
 from .index import read_index, write_index
-from .recognise import recognise
+from .recognise import recognise, recommended_for
 from .scan import PICKLE_ENDINGS, Candidate, candidates, single
+from .sidecars import says_v_prediction
 from .torch_files import torch_header
 
 log = logging.getLogger(__name__)
@@ -58,12 +59,6 @@ _FOLDER_KINDS: Mapping[str, str] = {
     "ipadapter": "ip_adapter",
     "ip_adapter": "ip_adapter",
 }
-_PICKLE = "It is a pickle, which can run code when it is opened; `models convert` makes safetensors of it."
-_FORMAT_PROBLEMS: Mapping[str, str] = {
-    **dict.fromkeys(PICKLE_ENDINGS, _PICKLE),
-    ".gguf": "GGUF files are listed and cannot be loaded; safetensors can.",
-}
-"""Why a file of a known kind cannot be used as it is, by its ending."""
 
 
 class Catalog:
@@ -265,8 +260,9 @@ def _weights(path: Path) -> list[Path]:
     return weight_files(path) if path.is_dir() else [path]
 
 
-def _preference(entry: ModelEntry) -> tuple[bool, bool, str]:
-    return (entry.ref != "starter/avatar", not entry.ref.startswith("starter/"), entry.ref)
+def _preference(entry: ModelEntry) -> tuple[bool, bool, bool, str]:
+    """What is whole goes before what needs files from elsewhere."""
+    return (entry.ref != "starter/avatar", not entry.ref.startswith("starter/"), bool(entry.lacks), entry.ref)
 
 
 def _read_folder(candidate: Candidate, ref: str) -> ModelEntry:
@@ -300,26 +296,40 @@ def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
         path=candidate.path,
         size_bytes=candidate.size_bytes,
     )
-    ending = candidate.path.suffix.lower()
     try:
-        found = recognise(_table(candidate.path, ending))
+        found = recognise(read_table(candidate.path))
     except ModelError as error:
         return replace(entry, problem=error.message)
     except OSError as error:
         return replace(entry, problem=f"It cannot be read: {error}.")
-    kind = guess if found.kind == "unknown" and found.problem else found.kind
+    if (
+        found.family == "sd2"
+        and found.kind == "text_to_image"
+        and not found.variant
+        and says_v_prediction(candidate.path)
+    ):
+        found = replace(found, variant="v_prediction", recommended=recommended_for("sd2"))
     return replace(
         entry,
-        kind=kind,
+        kind=guess if found.kind == "unknown" and found.problem else found.kind,
         family=found.family,
         variant=found.variant,
+        lacks=found.lacks,
         recommended=found.recommended,
-        problem=found.problem or _FORMAT_PROBLEMS.get(ending, ""),
+        problem=found.problem or (_gguf_problem(found.kind) if candidate.path.suffix.lower() == ".gguf" else ""),
     )
 
 
-def _table(path: Path, ending: str) -> Header:
-    """The table of tensors of ``path``. Raises ModelError, OSError."""
+def _gguf_problem(kind: str) -> str:
+    """GGUF denoisers are computed with as they are; other kinds are asked for in another format."""
+    if kind in ("text_to_image", "inpaint", "image_to_image"):
+        return ""
+    return "Only denoisers are loaded from GGUF; take this one as safetensors."
+
+
+def read_table(path: Path) -> Header:
+    """The table of tensors of a weights file: safetensors, GGUF, or what PyTorch saved. Raises ModelError, OSError."""
+    ending = path.suffix.lower()
     if not stat.S_ISREG(path.stat().st_mode):
         raise ModelError("It is a folder or device under a model file's name.")
     if ending in PICKLE_ENDINGS:

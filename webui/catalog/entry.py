@@ -46,7 +46,9 @@ class ModelEntry:
     family: str = ""
     """Such as sd1, sd2, sdxl, sdxl_refiner, sd3, flux; empty where unknown."""
     variant: str = ""
-    """``v_prediction`` where the weights say so."""
+    """``v_prediction`` where the weights say so, ``v_prediction_zsnr`` with a schedule that ends in pure noise."""
+    lacks: tuple[str, ...] = ()
+    """What a single file does not hold and a model of its family needs: it must lie elsewhere in the models folders."""
     size_bytes: int = 0
     sha256: str = ""
     """Of the weights; empty until ``Catalog.hashed`` has read them once."""

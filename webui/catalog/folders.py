@@ -14,6 +14,7 @@ from webui.core.errors import ModelError
 
 from .headers import read_header
 from .recognise import NATIVE_SIZE_PX
+from .torch_files import torch_header
 
 INDEX = "model_index.json"
 OVERRIDES = "lifelike.json"
@@ -73,9 +74,38 @@ def components_of(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
+def component_folder(folder: Path, name: str, index: Mapping[str, Any]) -> Path:
+    """Where a component lies: in its own folder, or in that of a model beside, where ``_shared`` of the index names it.
+    Raises ModelError for a place beyond the models beside.
+    """
+    shared = index.get("_shared", {})
+    if not isinstance(shared, dict):
+        raise ModelError(f"_shared of {INDEX} is a {type(shared).__name__}, expected an object.")
+    if name not in shared:
+        return folder / name
+    given, real = shared[name], folder.resolve()
+    place = (real / given).resolve() if isinstance(given, str) and "\0" not in given else real.parent
+    if real.parent not in place.parents:
+        raise ModelError(f"_shared names {str(given)[:80]!r} for {name}, which is not inside the folder above it.")
+    return place
+
+
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a diffusers folder's components, sorted."""
-    return sorted(path for path in folder.glob("*/*.safetensors") if path.is_file())
+    """The weights of a diffusers folder's components, those of models beside it that it shares among them, sorted.
+    Where a component has safetensors, its pickles are passed over.
+    """
+    places = {path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    try:
+        index = read_json(folder / INDEX)
+        places |= {component_folder(folder, name, index) for name in components_of(index)}
+    except ModelError:
+        pass  # what is wrong with the index is said where the folder is inspected
+    return sorted(path for place in places for path in _weights_in(place))
+
+
+def _weights_in(place: Path) -> list[Path]:
+    found = [path for path in place.glob("*.safetensors") if path.is_file()]
+    return found or [path for path in place.glob("*.bin") if path.is_file()]
 
 
 def inspect_folder(folder: Path) -> FolderFacts:
@@ -94,12 +124,12 @@ def inspect_folder(folder: Path) -> FolderFacts:
 
 def _facts(folder: Path, index: Mapping[str, Any], class_name: str) -> FolderFacts:
     components = components_of(index)
-    configs = {name: _config(folder / name) for name in components}
+    configs = {name: _config(component_folder(folder, name, index)) for name in components}
     family = _family(class_name, configs, components)
-    problem = _problem(folder, components)
+    problem = _problem(folder, index, components)
     overrides, fault = _overrides(folder)
     scheduler = configs.get("scheduler", {})
-    tokenizer = folder / "tokenizer"
+    tokenizer = component_folder(folder, "tokenizer", index)
     return FolderFacts(
         kind=_kind(class_name, family, configs),
         family=family,
@@ -193,24 +223,21 @@ def _recommended(
     return found
 
 
-def _problem(folder: Path, components: Mapping[str, tuple[str, str]]) -> str:
+def _problem(folder: Path, index: Mapping[str, Any], components: Mapping[str, tuple[str, str]]) -> str:
     """Why the folder cannot be loaded; empty where nothing speaks against it."""
     for name, (library, class_name) in components.items():
         if name in ("safety_checker", "image_encoder", "feature_extractor"):
             continue
-        here = folder / name
+        here = component_folder(folder, name, index)
         if not here.is_dir():
             return f"Component {name} ({class_name}) is missing: there is no folder {name}/."
         if (here / (library + ".py")).is_file():
             return f"Component {name} needs Python code of its own, which is never run."
-        if library in _KNOWN_LIBRARIES and _has_weights(class_name) and not any(here.glob("*.safetensors")):
-            pickled = any(here.glob("*.bin"))
-            return f"Component {name} has " + (
-                "only pickled weights (.bin)." if pickled else "no weights in safetensors format."
-            )
+        if library in _KNOWN_LIBRARIES and _has_weights(class_name) and not _weights_in(here):
+            return f"Component {name} has no weights: neither safetensors nor .bin."
     for path in weight_files(folder):
         try:
-            read_header(path)
+            (torch_header if path.suffix == ".bin" else read_header)(path)
         except ModelError as error:
             return f"{path.parent.name}/{path.name}: {error.message}"
         except OSError as error:

@@ -60,14 +60,20 @@ def gguf_header(path: Path) -> Header:
             key = reader.text()
             metadata[key] = reader.value(reader.number("<I"))
         rows = [_row(reader) for _ in range(tensors)]
-        alignment = int(metadata.get("general.alignment") or 32)
-        start = -(-stream.tell() // max(1, alignment)) * max(1, alignment)
+        start = _aligned(stream.tell(), metadata.get("general.alignment", "32"))
     if len({name for name, *_ in rows}) != len(rows):
         raise ModelError("The file's table names a tensor twice.")
     missing = max((start + offset + size - size_bytes for _, _, _, offset, size in rows), default=0)
     if missing > 0:
         raise ModelError(f"The file is cut off: {missing} bytes of its tensors are missing.")
     return Header({row[0]: row[1] for row in rows}, frozenset(row[2] for row in rows), metadata)
+
+
+def _aligned(place: int, alignment: str) -> int:
+    """Where the tensors begin. Raises ModelError for an alignment that is no power of two within reason."""
+    if alignment not in ("1", "2", "4", "8", "16", "32", "64", "128", "256", "4096"):
+        raise ModelError(f"The file's tensors are aligned by {alignment[:20]!r}, which no program writes.")
+    return -(-place // int(alignment)) * int(alignment)
 
 
 def _row(reader: _Reader) -> tuple[str, tuple[int, ...], str, int, int]:

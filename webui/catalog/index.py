@@ -53,7 +53,7 @@ def _row(entry: ModelEntry) -> dict[str, Any]:
 
 def _entry(row: Mapping[str, Any]) -> ModelEntry:
     given = {**row, **{name: Path(row[name]) for name in _PATHS if row.get(name)}}
-    given["examples"] = tuple(given.get("examples", ()))
+    given |= {name: tuple(given.get(name, ())) for name in ("examples", "lacks")}
     return ModelEntry(**given)
 
 

@@ -21,12 +21,17 @@ NATIVE_SIZE_PX: Mapping[str, int] = {
 }
 """What each family was trained at."""
 
-LOADABLE_FAMILIES = frozenset({"sd1", "sdxl"})
-"""Single-file families for which the application brings configurations."""
+LOADABLE_FAMILIES = frozenset(
+    ("sd1", "sd2", "sdxl", "sdxl_refiner", "sd3", "flux", "flux2", "chroma", "lumina2", "zimage", "qwenimage", "sana")
+    + ("pixart", "auraflow", "hidream", "krea2")
+)
+"""Families whose denoiser can be loaded from one file."""
 
 _UNET = "model.diffusion_model."
 _CONV_IN = _UNET + "input_blocks.0.0.weight"
 _CONTEXT_SIZES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl_refiner"}
+_FLUX_KINDS = {384: "inpaint", 128: "image_to_image"}
+"""By what a FLUX denoiser takes beside the 64 channels of packed latents: picture and mask, or control."""
 _LORA_MARKS = (
     ".lora_down.weight",
     ".lora_A.weight",
@@ -50,6 +55,8 @@ _LYCORIS: tuple[tuple[str, str], ...] = (
     (".oft_diag", "oft"),
     (".dora_scale", "dora"),
 )
+_PACKED = (".absmax", ".weight.quant_map", ".weight_scale_2", ".qweight", ".proj_down")
+"""Ends of names beside weights of 4 bits: bitsandbytes, NVFP4, GPTQ, Nunchaku."""
 _TEXT_ENCODER_MARKS = (
     "text_model.encoder.layers.0.",
     "encoder.block.0.layer.0.SelfAttention.",
@@ -59,13 +66,16 @@ _TEXT_ENCODER_MARKS = (
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a file is. ``problem`` says why it cannot be used, where it cannot."""
+    """What a file is. ``problem`` says why it cannot be used, where it cannot; ``lacks``, what a model of its family
+    needs and the file does not hold.
+    """
 
     kind: str
     family: str = ""
     variant: str = ""
     recommended: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 def recognise(header: Header) -> Recognised:
@@ -88,9 +98,9 @@ def recognise(header: Header) -> Recognised:
     return Recognised("unknown", problem="The names of its tensors belong to no kind of model that is known here.")
 
 
-def recommended_for(family: str) -> dict[str, Any]:
-    """Parameter values that suit a family."""
-    size = NATIVE_SIZE_PX.get(family)
+def recommended_for(family: str, variant: str = "v_prediction") -> dict[str, Any]:
+    """Parameter values that suit a family; SD2's models without v-prediction are the smaller ones."""
+    size = 512 if family == "sd2" and not variant else NATIVE_SIZE_PX.get(family)
     return {"width": size, "height": size} if size else {}
 
 
@@ -103,8 +113,15 @@ def _whole_unet_checkpoint(header: Header) -> Recognised | None:
     kind = {4: "text_to_image", 9: "inpaint", 8: "image_to_image"}.get(channels, "unknown")
     if family == "sdxl_refiner":
         kind = "image_to_image"
-    variant = "v_prediction" if "v_pred" in header.shapes or _says_v_prediction(header) else ""
-    return Recognised(kind, family, variant, recommended_for(family), _unet_problem(header, family, channels))
+    variant = ""
+    if "v_pred" in header.shapes or _says_v_prediction(header):
+        variant = "v_prediction_zsnr" if "ztsnr" in header.shapes else "v_prediction"
+    problem = _storage_problem(header)
+    if channels not in (4, 8, 9):
+        problem = f"Its denoiser takes {channels} channels; 4, 8 or 9 are known."
+    elif family not in LOADABLE_FAMILIES:
+        problem = "The width of its text encoder belongs to no family that is known here."
+    return Recognised(kind, family, variant, recommended_for(family, variant), problem, _lacks(header))
 
 
 def _unet_family(header: Header) -> str:
@@ -123,24 +140,26 @@ def _unet_family(header: Header) -> str:
     return ""
 
 
-def _unet_problem(header: Header, family: str, channels: int) -> str:
-    missing = [
+def _lacks(header: Header) -> tuple[str, ...]:
+    """What a whole checkpoint has beside its denoiser and this file has not, in words."""
+    return tuple(
         words
         for words, prefixes in (
-            ("text encoder", ("cond_stage_model.", "conditioner.embedders.")),
-            ("VAE", ("first_stage_model.",)),
+            ("text encoder", ("cond_stage_model.", "conditioner.embedders.", "text_encoders.")),
+            ("VAE", ("first_stage_model.", "vae.")),
         )
         if not any(header.has(prefix) for prefix in prefixes)
-    ]
-    if missing:
-        return f"The file holds a denoiser without its {' and '.join(missing)}; a whole checkpoint is needed."
-    if channels not in (4, 8, 9):
-        return f"Its denoiser takes {channels} channels; 4, 8 or 9 are known."
-    if family not in LOADABLE_FAMILIES:
-        name = family or "this family"
-        return f"Single files of {name} cannot be loaded; the same model as a diffusers folder can."
-    if any(dtype.startswith(("F8", "F4", "F6")) for dtype in header.dtypes):
-        return "Its weights are stored in 8 bits or less; fp16, bf16 or fp32 is needed."
+    )
+
+
+def _storage_problem(header: Header) -> str:
+    unknown = sorted(dtype for dtype in header.dtypes if dtype.startswith("GGML_"))
+    if unknown:
+        return f"Its weights are quantized as {unknown[0]}, which is not known here; Q2_K to Q8_0 are."
+    if any(dtype.startswith(("F4", "F6", "F8_E8")) for dtype in header.dtypes) or any(
+        key.endswith(_PACKED) for key in header.shapes
+    ):
+        return "Its weights are packed for another program's kernels; fp8, fp16, bf16, fp32 or GGUF is needed."
     return ""
 
 
@@ -154,8 +173,23 @@ def _denoiser(header: Header) -> Recognised | None:
     mark = match(header, DENOISERS, PREFIXES)
     if mark is None:
         return None
-    problem = f"Single files of {mark.family} cannot be loaded; the same model as a diffusers folder can."
-    return Recognised(mark.kind, mark.family, recommended=recommended_for(mark.family), problem=problem)
+    problem = _storage_problem(header)
+    if mark.family not in LOADABLE_FAMILIES:
+        problem = f"Single files of {mark.family} cannot be loaded; the same model as a diffusers folder can."
+    kind, recommended = mark.kind, recommended_for(mark.family)
+    if mark.family == "flux":
+        channels = next(
+            (
+                _dimension(header, prefix + "img_in.weight", 1)
+                for prefix in PREFIXES
+                if prefix + "img_in.weight" in header.shapes
+            ),
+            0,
+        )
+        kind = _FLUX_KINDS.get(channels, kind)
+        distilled = not any(header.has(prefix + "guidance_in.") for prefix in PREFIXES)
+        recommended |= {"guidance_scale": 0.0, "steps": 4} if distilled else {"guidance_scale": 3.5}
+    return Recognised(kind, mark.family, recommended=recommended, problem=problem, lacks=_lacks(header))
 
 
 def _by_marks(header: Header) -> Recognised | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from webui.catalog.catalog import read_table
 from webui.core.errors import Cancelled, JobFailed, ModelError, NotFound, ParameterError, SetupError
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.parameters import validate
@@ -26,6 +27,7 @@ from webui.core.specs import Artifact, Component, PipelineSpec, Work
 from .cache import Lease, ModelCache
 from .device import Device
 from .progress import PreviewGate, ProgressMeter
+from .weights import open_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -114,6 +116,18 @@ class JobModels:
             return found
         except OSError as error:
             raise ModelError(f"model {ref!r} cannot be read: {error}.", hint="Fetch the model again.") from error
+
+    def listed(self, kind: str = "") -> tuple[ResolvedModel, ...]:
+        """See ``webui.api.Models.listed``."""
+        return tuple(entry for entry in self._around.catalog.entries(kind) if entry.usable)
+
+    def shapes(self, path: Path) -> Mapping[str, tuple[int, ...]]:
+        """See ``webui.api.Models.shapes``."""
+        return read_table(path).shapes
+
+    def open_weights(self, path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, Any]:
+        """See ``webui.api.Models.open_weights``."""
+        return open_weights(path, prefixes)
 
     def release_all(self) -> int:
         """Give back what the job left leased; how many leases that were."""
