@@ -30,7 +30,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             params=Txt2Img,
             run="extensions.diffusion.txt2img:Txt2ImgPipeline",
             tab="txt2img",
-            description="Pictures from a description, with any diffusers model or SD 1.x and SDXL checkpoint.",
+            description="Pictures from a description, with any diffusers model or checkpoint file.",
             examples=EXAMPLES,
         ),
         PipelineSpec(

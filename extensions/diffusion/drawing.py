@@ -50,7 +50,9 @@ class Drawing:
         self._params = params
         self._context = context
         self._task = task
-        self._plan = task.planned(make_plan(model, configs=configs))
+        self._plan = task.planned(make_plan(model, context.models, configs=configs))
+        for note in self._plan.notes:
+            context.warn(note)
         self._family = model.family
         self._plain = decoding.is_plain(self._plan)
         # Kernels of a CPU round differently for different batch sizes: pictures are then drawn one at a time.

@@ -9,21 +9,23 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from webui.api import Component, ComponentKey, LifelikeError, ModelError, ResolvedModel
+from webui.api import Component, ComponentKey, LifelikeError, ModelError, Models, ResolvedModel
 
 from . import speed
+from .building import build_from_pickles, build_part, build_tokenizer
+from .clip_vocabulary import FOLDER as CLIP_FOLDER
 from .libraries import find_class
-from .single_file import CONFIGS, load_part, part_of
+from .single_file import CONFIGS, Part, read_single_file
 
 _LEFT_OUT = frozenset({"safety_checker"})
 """Components that are never loaded. What to show is for the person at the machine to decide."""
-_VARIANT = re.compile(r"[\w-]+?\.(?P<variant>[A-Za-z0-9_]+)(?:-\d+-of-\d+)?\.safetensors")
+_VARIANT = re.compile(r"[\w-]+?\.(?P<variant>[A-Za-z0-9_]+)(?:-\d+-of-\d+)?\.(?:safetensors|bin)")
 _LIGHT = (
     "Scheduler",
     "Tokenizer",
@@ -34,11 +36,6 @@ _LIGHT = (
     "ProcessorFast",
     "FeatureExtractor",
 )
-
-_NEEDED: Mapping[str, str] = dict.fromkeys(
-    ("flux", "sd3"), ", nor has this program T5's vocabulary, which its prompts go through"
-)
-"""What else a single file of a family would take, beyond what is bundled."""
 
 _AS_IT_COMES = speed.Speed()
 
@@ -59,38 +56,48 @@ class Plan:
     """Constructor arguments that are not components, None for components that are absent."""
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Component -> its configuration."""
-    checkpoint: Path | None = None
-    """The single file that holds all weights; None: each lies in its component's folder."""
-    variant: str = ""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """Component -> its weights in a single file; of the others they lie in the component's folder."""
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Component -> configuration values that the single file tells."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the model was put together."""
+    models: Models | None = None
+    """Opens weights that the libraries do not."""
 
     def config(self, *names: str) -> Mapping[str, Any]:
         """The configuration of the first of ``names`` that the model has."""
         return next((self.configs[name] for name in names if name in self.configs), {})
 
 
-def make_plan(model: ResolvedModel, *, configs: Path = CONFIGS) -> Plan:
-    """Read what ``model`` consists of. ``configs``: the configurations that single files are read with. Raises
+def make_plan(model: ResolvedModel, models: Models | None = None, *, configs: Path = CONFIGS) -> Plan:
+    """Read what ``model`` consists of. ``models`` opens pickled weights and finds what a single file lacks; a diffusers
+    folder with safetensors needs none. ``configs``: the configurations that single files are read with. Raises
     ModelError.
     """
     if model.path is None:
         raise ModelError(f"Model {model.ref!r} is not on this machine.")
-    checkpoint = model.path if model.format == "single_file" else None
-    folder = model.path if checkpoint is None else configs / model.family
-    if not (folder / "model_index.json").is_file():
-        raise ModelError(
-            f"Model {model.ref!r} cannot be loaded: "
-            + (
-                "there is no model_index.json in its folder."
-                if checkpoint is None
-                else f"the family {model.family or 'unknown'} has no configuration here{_NEEDED.get(model.family, '')}."
-            ),
-            hint="Use a diffusers folder, or a single file of SD 1.x or SDXL.",
+    if model.format == "single_file":
+        if models is None:
+            raise ModelError(f"Model {model.ref!r} is a single file, for which make_plan needs models.")
+        found = read_single_file(model, models, configs)
+        plan = _plan_from_index(found.index, found.places, model)
+        changed = {name: {**config, **found.changes.get(name, {})} for name, config in plan.configs.items()}
+        return replace(
+            plan, configs=changed, parts=found.parts, changes=found.changes, notes=found.notes, models=models
         )
-    return _plan_from_index(folder, checkpoint, model)
+    if not (model.path / "model_index.json").is_file():
+        raise ModelError(
+            f"Model {model.ref!r} cannot be loaded: there is no model_index.json in its folder.",
+            hint="Use a diffusers folder, or a single file.",
+        )
+    index = _read_json(model.path / "model_index.json")
+    places = {key: _place(model.path, key, index, model.ref) for key, value in index.items() if isinstance(value, list)}
+    return replace(_plan_from_index(index, places, model), models=models)
 
 
-def _plan_from_index(folder: Path, checkpoint: Path | None, model: ResolvedModel) -> Plan:
-    index = _read_json(folder / "model_index.json")
+def _plan_from_index(index: Mapping[str, Any], places: Mapping[str, Path], model: ResolvedModel) -> Plan:
+    """The plan of a pipeline whose components lie in ``places``."""
     name = index.get("_class_name")
     if not isinstance(name, str):
         raise ModelError(f"Model {model.ref!r} needs Python code of its own, which is never run.")
@@ -115,7 +122,7 @@ def _plan_from_index(folder: Path, checkpoint: Path | None, model: ResolvedModel
         elif value[0] is None or key in left_out:
             options[key] = None
         else:
-            sources[key] = (_place(folder, key, index, model.ref), str(value[0]), str(value[1]))
+            sources[key] = (places[key], str(value[0]), str(value[1]))
     for key, parameter in known.items():
         if (
             key not in (*sources, *options, "self")
@@ -128,8 +135,7 @@ def _plan_from_index(folder: Path, checkpoint: Path | None, model: ResolvedModel
     if "add_watermarker" in known:
         options["add_watermarker"] = False
     found = {key: _config(place) for key, (place, _, _) in sources.items()}
-    variant = str(getattr(model, "variant", "")) if checkpoint is not None else ""
-    return Plan(cls, model.ref, sources, options, found, checkpoint, variant)
+    return Plan(cls, model.ref, sources, options, found)
 
 
 def _place(folder: Path, name: str, index: Mapping[str, Any], title: str) -> Path:
@@ -175,14 +181,15 @@ def _request(plan: Plan, name: str, dtype: torch.dtype, facts: Mapping[str, bool
     folder, library, class_name = plan.sources[name]
     light = class_name.endswith(_LIGHT)
     dtype_name = "" if light else str(dtype).removeprefix("torch.")
-    in_checkpoint = plan.checkpoint is not None and not light
-    place = plan.checkpoint if plan.checkpoint is not None and in_checkpoint else folder
-    if plan.checkpoint is not None and not place.exists():  # a tokenizer: made from the bundled vocabulary
-        place = part_of(name)
+    part, changes = plan.parts.get(name), plan.changes.get(name, {})
+    place = part.path if part is not None else folder
+    if light and name.startswith("tokenizer") and not folder.exists() and plan.parts:
+        place = CLIP_FOLDER / "merges.txt.gz"  # made from the bundled vocabulary
     shaped = {
         "class": f"{library}.{class_name}",
         "config": plan.configs.get(name, {}),
-        "variant": plan.variant,
+        "prefix": part.prefix if part is not None else None,
+        "changes": changes,
         **facts,
     }
     try:
@@ -192,30 +199,48 @@ def _request(plan: Plan, name: str, dtype: torch.dtype, facts: Mapping[str, bool
         raise ModelError(
             f"Model {plan.title!r} lacks its component {name} ({class_name}): there is no {place}."
         ) from None
-    if plan.checkpoint is not None:
-        checkpoint, variant = plan.checkpoint, plan.variant
+    models = plan.models
 
-        def load() -> Any:
-            return load_part(checkpoint, name, find_class(library, class_name), folder, dtype, variant)
-    else:
-
-        def load() -> Any:
-            return _load_from_folder(folder, library, class_name, dtype, light=light)
+    def load() -> Any:
+        cls = find_class(library, class_name)
+        if part is not None and models is not None:
+            return build_part(part, cls, folder, changes, dtype, models)
+        if name.startswith("tokenizer") and plan.parts:
+            return build_tokenizer(cls, folder, changes)
+        return _load_from_folder(folder, cls, dtype, light=light, changes=changes, models=models)
 
     return Component(key, lambda: _explained(lambda: speed.apply(load(), facts, dtype), plan, name))
 
 
-def _load_from_folder(folder: Path, library: str, class_name: str, dtype: torch.dtype, *, light: bool) -> Any:
-    cls = find_class(library, class_name)
+def _load_from_folder(
+    folder: Path, cls: Any, dtype: torch.dtype, *, light: bool, changes: Mapping[str, Any], models: Models | None
+) -> Any:
     if light or not issubclass(cls, torch.nn.Module):
-        return cls.from_pretrained(str(folder), local_files_only=True)
+        known = inspect.signature(cls.__init__).parameters
+        fitting = {key: value for key, value in changes.items() if key in known}
+        return cls.from_pretrained(str(folder), local_files_only=True, **fitting)
+    names = [path.name for path in folder.glob("*.safetensors")]
+    pickled = [] if names else [path for path in folder.glob("*.bin") if path.is_file()]
+    if pickled and models is not None:
+        variant = choose_variant([path.name for path in pickled], dtype)
+        return build_from_pickles(cls, folder, _of_variant(pickled, variant), dtype, models)
     # Without a dtype transformers keeps the file's and diffusers takes float32: the call would die on the mix.
     name = "dtype" if cls.__module__.startswith("transformers.") else "torch_dtype"
     arguments: dict[str, Any] = {name: dtype, "use_safetensors": True, "local_files_only": True}
-    variant = choose_variant([path.name for path in folder.glob("*.safetensors")], dtype)
+    variant = choose_variant(names, dtype)
     if variant:
         arguments["variant"] = variant
     return cls.from_pretrained(str(folder), **arguments).eval()
+
+
+def _of_variant(files: list[Path], variant: str) -> list[Path]:
+    """The files of one variant: one, or its shards."""
+    return sorted(
+        path
+        for path in files
+        if ((found := _VARIANT.fullmatch(path.name)) is not None and found.group("variant") == variant)
+        or (found is None and not variant)
+    )
 
 
 def choose_variant(names: list[str], dtype: torch.dtype) -> str:

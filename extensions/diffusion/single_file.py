@@ -1,96 +1,250 @@
-"""From one checkpoint file of SD 1.x or SDXL to its components, offline, with the configurations that lie beside this
-module.
+"""From a single file to where each component of its model comes from: the file itself, the configurations beside this
+module, and, where the file holds less than a whole model, the user's other files and folders. Nothing is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+from webui.api import ModelError, Models, ResolvedModel
 
-from webui.api import ModelError
-
-from . import clip_vocabulary
+from . import companions
+from .companions import Wanted, read_config
+from .shapes import Shapes, told
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 """One folder a family, in the layout of a diffusers folder without weights."""
 
-_SDXL_TEXT, _SDXL_TEXT_2 = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
-_PREFIXES: Mapping[str, tuple[str, ...]] = {
-    "unet": ("model.diffusion_model.",),
-    "vae": ("first_stage_model.",),
-    "text_encoder": ("cond_stage_model.transformer.", _SDXL_TEXT),
-    "text_encoder_2": (_SDXL_TEXT_2,),
+DENOISERS = frozenset({"unet", "transformer"})
+_DENOISER_PREFIXES = ("model.diffusion_model.", "net.")
+_VAE_PREFIXES = ("first_stage_model.", "vae.")
+_CLIP_L = "text_encoders.clip_l.transformer."
+_CLIP_G = "text_encoders.clip_g.transformer."
+_T5 = "text_encoders.t5xxl.transformer."
+_TEXT_PREFIXES: Mapping[str, Mapping[str, str]] = {
+    "sd1": {"text_encoder": "cond_stage_model.transformer."},
+    "sd2": {"text_encoder": "cond_stage_model.model."},
+    "sdxl": {
+        "text_encoder": "conditioner.embedders.0.transformer.",
+        "text_encoder_2": "conditioner.embedders.1.model.",
+    },
+    "sdxl_refiner": {"text_encoder_2": "conditioner.embedders.0.model."},
+    "sd3": {"text_encoder": _CLIP_L, "text_encoder_2": _CLIP_G, "text_encoder_3": _T5},
+    "flux": {"text_encoder": _CLIP_L, "text_encoder_2": _T5},
 }
-_CLIP_LENGTH = 77
+"""What a text encoder's names begin with in a whole checkpoint of the family."""
+_OPTIONAL = {"sd3": "text_encoder_3"}
+_CLASSES: Mapping[tuple[str, int], str] = {
+    ("StableDiffusionPipeline", 9): "StableDiffusionInpaintPipeline",
+    ("StableDiffusionPipeline", 8): "StableDiffusionInstructPix2PixPipeline",
+    ("StableDiffusionXLPipeline", 9): "StableDiffusionXLInpaintPipeline",
+    ("StableDiffusionXLPipeline", 8): "StableDiffusionXLInstructPix2PixPipeline",
+    ("FluxPipeline", 384): "FluxFillPipeline",
+    ("FluxPipeline", 128): "FluxControlPipeline",
+}
+"""The pipeline of a model whose denoiser takes more channels than its latents have."""
+_BORROWED: Mapping[str, str] = {
+    "flux2": "Flux2Transformer2DModel",
+    "chroma": "ChromaTransformer2DModel",
+    "lumina2": "Lumina2Transformer2DModel",
+    "zimage": "ZImageTransformer2DModel",
+    "qwenimage": "QwenImageTransformer2DModel",
+    "sana": "SanaTransformer2DModel",
+    "pixart": "PixArtTransformer2DModel",
+    "auraflow": "AuraFlowTransformer2DModel",
+    "hidream": "HiDreamImageTransformer2DModel",
+    "krea2": "Krea2Transformer2DModel",
+}
+"""Families without a bundled configuration: their denoiser takes the rest from a diffusers folder with its class."""
 
 
-def part_of(name: str) -> Path:
-    """The file that a component without weights in the checkpoint is made from. Raises ModelError."""
-    if not name.startswith("tokenizer"):
-        raise ModelError(f"A single file cannot provide the component {name}.")
-    return clip_vocabulary.FOLDER / "merges.txt.gz"
+@dataclass(frozen=True)
+class Part:
+    """The weights of one component within a file."""
+
+    path: Path
+    prefix: str = ""
+    """What its names begin with there."""
 
 
-def load_part(checkpoint: Path, name: str, cls: Any, config: Path, dtype: torch.dtype, variant: str) -> Any:
-    """One component of ``checkpoint``: an instance of ``cls`` configured by the folder ``config``. Raises ModelError.
+@dataclass(frozen=True)
+class SingleFile:
+    """Where the components of a single file's model come from."""
 
-    Scheduler and tokenizers come from the configuration and the bundled vocabulary; ``variant`` ``v_prediction`` sets
-    the scheduler's prediction type.
+    index: Mapping[str, Any]
+    places: Mapping[str, Path]
+    """Component -> folder of its configuration; of its weights too where ``parts`` has none for it."""
+    parts: Mapping[str, Part]
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Component -> configuration values that the file tells."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, in sentences."""
+
+
+def read_single_file(model: ResolvedModel, models: Models, configs: Path = CONFIGS) -> SingleFile:
+    """What the model of the file ``model`` consists of. Raises ModelError that says what is missing and where to put
+    it, OSError.
     """
-    if name == "scheduler":
-        changes = {"prediction_type": variant} if variant == "v_prediction" else {}
-        return cls.from_pretrained(str(config), local_files_only=True, **changes)
-    if name.startswith("tokenizer"):
-        return _tokenizer(cls, name) if not config.is_dir() else cls.from_pretrained(str(config), local_files_only=True)
-    tensors = _tensors(checkpoint, name, dtype)
-    if cls.__module__.startswith("transformers."):
-        return _text_encoder(tensors, cls, config, dtype)
-    loaded = cls.from_single_file(
-        tensors, config=str(config.parent), subfolder=config.name, torch_dtype=dtype, local_files_only=True
+    assert model.path is not None
+    shapes = models.shapes(model.path)
+    index = read_config(configs / model.family / "model_index.json") if model.family else {}
+    if index:
+        return _bundled(model, model.path, index, configs / model.family, shapes, models)
+    if model.family in _BORROWED:
+        return _borrowed(model, model.path, shapes, models)
+    raise ModelError(
+        f"Model {model.ref!r} cannot be loaded: the family {model.family or 'unknown'} has no configuration here.",
+        hint="Use the same model as a diffusers folder.",
     )
-    return loaded.eval()
 
 
-def _tensors(checkpoint: Path, name: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """The tensors of one component, in ``dtype`` whatever mix the file holds. They stay mapped to the file where it
-    has that dtype.
+def _bundled(
+    model: ResolvedModel, path: Path, index: dict[str, Any], base: Path, shapes: Shapes, models: Models
+) -> SingleFile:
+    family = model.family
+    places: dict[str, Path] = {}
+    parts: dict[str, Part] = {}
+    changes: dict[str, Mapping[str, Any]] = {}
+    missing: list[Wanted] = []
+    for name, said in index.items():
+        if not isinstance(said, list) or said[0] is None:
+            continue
+        places[name] = base / name
+        wanted = Wanted(name, str(said[1]), read_config(base / name / "config.json"))
+        if name in DENOISERS:
+            parts[name] = Part(path, denoiser_prefix(shapes))
+            changes[name] = told(wanted.class_name, without_prefix(shapes, parts[name].prefix), wanted.config)
+        elif wanted.config:
+            prefix = _prefix_in(shapes, family, name)
+            if prefix is not None:
+                parts[name] = Part(path, prefix)
+                continue
+            folder = companions.in_folder(models, family, wanted)
+            file = None if folder is not None else companions.in_file(models, family, wanted)
+            if folder is not None:
+                places[name] = folder
+            elif file is not None:
+                parts[name] = Part(*file)
+            else:
+                missing.append(wanted)
+    missing += _tokenizers(index, base, places, parts, changes, models, path)
+    index, notes = _without_optional(family, dict(index), missing)
+    if missing:
+        raise ModelError(
+            f"Model {model.ref!r} lacks {', '.join(wanted.words for wanted in missing)}.",
+            hint="Put text encoders into models/text_encoders/, the VAE into models/vae/, T5's spiece.model into "
+            f"models/tokenizers/t5/, or a diffusers folder of the family {family} anywhere below models/.",
+        )
+    channels = next((change["in_channels"] for change in changes.values() if "in_channels" in change), 0)
+    index["_class_name"] = _CLASSES.get((index["_class_name"], channels), index["_class_name"])
+    changes["scheduler"] = _scheduler(str(getattr(model, "variant", "")), changes)
+    kept = [name for name in places if isinstance(index[name], list) and index[name][0] is not None]
+    return SingleFile(
+        index,
+        {name: places[name] for name in kept},
+        {name: parts[name] for name in kept if name in parts},
+        changes,
+        notes,
+    )
+
+
+def _prefix_in(shapes: Shapes, family: str, name: str) -> str | None:
+    """What the names of a component begin with in a file that holds it."""
+    prefixes = _VAE_PREFIXES if name == "vae" else (_TEXT_PREFIXES.get(family, {}).get(name, "\0"),)
+    return next((prefix for prefix in prefixes if any(key.startswith(prefix) for key in shapes)), None)
+
+
+def denoiser_prefix(shapes: Shapes) -> str:
+    """What a denoiser's own names begin with in its file."""
+    return next((prefix for prefix in _DENOISER_PREFIXES if any(key.startswith(prefix) for key in shapes)), "")
+
+
+def without_prefix(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
+    """The rows that begin with ``prefix``, without it."""
+    return {key.removeprefix(prefix): shape for key, shape in shapes.items() if key.startswith(prefix)}
+
+
+def _tokenizers(
+    index: Mapping[str, Any],
+    base: Path,
+    places: dict[str, Path],
+    parts: Mapping[str, Part],
+    changes: dict[str, Mapping[str, Any]],
+    models: Models,
+    path: Path,
+) -> list[Wanted]:
+    """Fill in the tokenizers' ``places`` and ``changes``; those that are nowhere."""
+    missing = []
+    for name in [name for name in places if name.startswith("tokenizer") and not places[name].is_dir()]:
+        encoder = read_config(base / name.replace("tokenizer", "text_encoder") / "config.json")
+        if not str(index[name][1]).startswith("T5"):
+            # The encoders that OpenCLIP trained, which have another activation, were trained with padding by token 0.
+            changes[name] = {"pad_token": "!"} if encoder.get("hidden_act") == "gelu" else {}
+            continue
+        own = parts.get(name.replace("tokenizer", "text_encoder"))
+        near = tuple(dict.fromkeys((own.path if own else path, path)))
+        folder = companions.t5_tokenizer(models, int(encoder.get("vocab_size", 0)), near)
+        if folder is None:
+            missing.append(Wanted(name, str(index[name][1]), {}))
+        else:
+            places[name] = folder
+    return missing
+
+
+def _without_optional(
+    family: str, index: dict[str, Any], missing: list[Wanted]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """``index`` without the text encoder that the family can do without, where it or its tokenizer is ``missing``; they
+    are taken off that list.
     """
-    from safetensors import safe_open
-
-    with safe_open(str(checkpoint), framework="pt", device="cpu") as file:
-        keys = [key for key in file.keys() if key.startswith(_PREFIXES.get(name, ()))]  # noqa: SIM118 - not a dict
-        if not keys:
-            raise ModelError(
-                f"{checkpoint.name} holds no {name}.", hint="A whole checkpoint is needed, not a part of one."
-            )
-        tensors = {key: file.get_tensor(key) for key in keys}
-    return {
-        _with_text_model(key): tensor.to(dtype) if tensor.is_floating_point() else tensor
-        for key, tensor in tensors.items()
-    }
+    encoder = _OPTIONAL.get(family, "")
+    both = {encoder, encoder.replace("text_encoder", "tokenizer")}
+    gone = [wanted for wanted in missing if wanted.name in both]
+    if not gone:
+        return index, ()
+    missing[:] = [wanted for wanted in missing if wanted.name not in both]
+    words = " and ".join(wanted.words for wanted in gone)
+    return {**index, **{name: [None, None] for name in both}}, (
+        f"The model runs without {words}: CLIP alone reads prompts.",
+    )
 
 
-def _with_text_model(key: str) -> str:
-    """CLIP's text keys are met with and without ``text_model.``; the converter knows them with it."""
-    for prefix in _PREFIXES["text_encoder"]:
-        if key.startswith(prefix) and not key.startswith(prefix + "text_model."):
-            return prefix + "text_model." + key.removeprefix(prefix)
-    return key
+def _scheduler(variant: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Values of the scheduler's configuration that the file tells."""
+    if variant.startswith("v_prediction"):
+        pure = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"} if variant.endswith("zsnr") else {}
+        return {"prediction_type": "v_prediction", **pure}
+    if changes.get("transformer", {}).get("guidance_embeds") is False:  # FLUX.1 schnell
+        return {"shift": 1.0, "use_dynamic_shifting": False}
+    return {}
 
 
-def _text_encoder(tensors: dict[str, torch.Tensor], cls: Any, config: Path, dtype: torch.dtype) -> Any:
-    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+def _borrowed(model: ResolvedModel, path: Path, shapes: Shapes, models: Models) -> SingleFile:
+    """The denoiser of a file in the place of that of a diffusers folder."""
+    class_name = _BORROWED[model.family]
+    rows = [
+        (row, folder, index)
+        for row, folder, index in companions.folders(models)
+        if isinstance(index.get("transformer"), list) and index["transformer"][1] == class_name
+    ]
+    prefix = denoiser_prefix(shapes)
+    inner = without_prefix(shapes, prefix)
+    if len(rows) > 1:
+        from .building import fits
 
-    return create_diffusers_clip_model_from_ldm(
-        cls, tensors, subfolder=config.name, config=str(config.parent), torch_dtype=dtype, local_files_only=True
-    ).eval()
-
-
-def _tokenizer(cls: Any, name: str) -> Any:
-    merges = clip_vocabulary.read_merges()
-    # OpenCLIP's text encoder, the second of SDXL, was trained with padding by token 0.
-    padding = {"pad_token": "!"} if name == "tokenizer_2" else {}
-    return cls(vocab=clip_vocabulary.vocabulary(merges), merges=merges, model_max_length=_CLIP_LENGTH, **padding)
+        rows = [row for row in rows if fits(class_name, row[1] / "transformer", inner)]
+    if not rows:
+        raise ModelError(
+            f"Model {model.ref!r} holds its denoiser alone, a {class_name}: its text encoder, tokenizer, VAE and "
+            "scheduler are missing.",
+            hint=f"Put a diffusers folder of the same model (family {model.family}) anywhere below models/; its "
+            "denoiser may be of another training, but must be of the same size.",
+        )
+    _, folder, index = min(rows, key=lambda row: (getattr(row[0], "kind", "") != "text_to_image", row[0].ref))
+    places = {name: folder / name for name, said in index.items() if isinstance(said, list) and said[0] is not None}
+    changes = told(class_name, inner, read_config(folder / "transformer" / "config.json"))
+    note = f"Everything but the denoiser comes from {folder.name}."
+    return SingleFile(index, places, {"transformer": Part(path, prefix)}, {"transformer": changes}, (note,))

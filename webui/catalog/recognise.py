@@ -21,10 +21,9 @@ NATIVE_SIZE_PX: Mapping[str, int] = {
 }
 """What each family was trained at."""
 
-LOADABLE_FAMILIES = frozenset(
-    ("sd1", "sd2", "sdxl", "sdxl_refiner", "sd3", "flux", "flux2", "chroma", "lumina2", "zimage", "qwenimage", "sana")
-    + ("pixart", "auraflow", "hidream", "krea2")
-)
+_UNETS = ("sd1", "sd2", "sdxl", "sdxl_refiner")
+_DITS = ("auraflow", "chroma", "flux", "flux2", "hidream", "krea2", "lumina2", "pixart", "qwenimage", "sana", "sd3")
+LOADABLE_FAMILIES = frozenset((*_UNETS, *_DITS, "zimage"))
 """Families whose denoiser can be loaded from one file."""
 
 _UNET = "model.diffusion_model."

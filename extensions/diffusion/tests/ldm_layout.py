@@ -1,4 +1,4 @@
-"""The published layout of SD 1.x and SDXL checkpoints: renames a diffusers model's tensors to it, for test files."""
+"""The published layout of SD 1, SD 2 and SDXL checkpoints: renames a diffusers model's tensors to it, for test files."""
 
 from __future__ import annotations
 
@@ -94,14 +94,15 @@ def clip(model: Any, prefix: str = "cond_stage_model.transformer.text_model.") -
 
 
 def openclip(model: Any, prefix: str = "conditioner.embedders.1.model.") -> Tensors:
-    """SDXL's second text encoder: its query, key and value matrices are one."""
+    """SDXL's second text encoder, SD2's only one: its query, key and value matrices are one."""
     state = {key.removeprefix("text_model."): value for key, value in model.state_dict().items()}
     found = {
         "token_embedding.weight": state["embeddings.token_embedding.weight"],
         "positional_embedding": state["embeddings.position_embedding.weight"],
         "ln_final.weight": state["final_layer_norm.weight"],
         "ln_final.bias": state["final_layer_norm.bias"],
-        "text_projection": state["text_projection.weight"].T,
+        # SD2 holds one too, which nothing reads.
+        "text_projection": state.get("text_projection.weight", torch.zeros(4, 4)).T,
         "logit_scale": torch.ones(()),
     }
     for layer in range(model.config.num_hidden_layers):

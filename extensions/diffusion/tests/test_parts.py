@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from extensions.diffusion import clip_vocabulary, previews
+from extensions.diffusion.building import build_tokenizer
 from extensions.diffusion.calling import refuse_other_tasks
 from extensions.diffusion.hub import needed_files
 from extensions.diffusion.libraries import find_class
 from extensions.diffusion.loading import choose_variant, make_plan, requests
 from extensions.diffusion.params import DiffusionSettings, Txt2Img
-from extensions.diffusion.single_file import CONFIGS, load_part
+from extensions.diffusion.single_file import CONFIGS
 from extensions.diffusion.tests import ldm_layout
 from webui.api import ModelError, describe
 from webui.testing import make_studio
@@ -34,15 +35,13 @@ def model(folder: Path, **changes: Any) -> Any:
 
 
 def test_the_bundled_vocabulary_is_clips() -> None:
-    first = load_part(
-        Path(), "tokenizer", find_class("transformers", "CLIPTokenizer"), Path("absent"), torch.float32, ""
-    )
+    first = build_tokenizer(find_class("transformers", "CLIPTokenizer"), Path("absent"), {})
     assert len(first) == 49408
     assert first("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
     padded = first("cat", padding="max_length").input_ids
     assert len(padded) == 77
     assert padded[3:] == [49407] * 74
-    second = load_part(Path(), "tokenizer_2", type(first), Path("absent"), torch.float32, "")
+    second = build_tokenizer(type(first), Path("absent"), {"pad_token": "!"})
     assert second("cat", padding="max_length").input_ids[:4] == [49406, 2368, 49407, 0]
 
 
@@ -127,16 +126,6 @@ def test_what_is_shared_lies_beside_the_model(tiny: Tiny, tmp_path: Path, given:
     folder = with_shared(tmp_path / "models" / "edit", tmp_path / "avatar", {"vae": given})
     with pytest.raises(ModelError, match="is not inside"):
         make_plan(model(folder))
-
-
-@pytest.mark.parametrize(
-    ("family", "words"), [("flux", "T5's vocabulary"), ("sd2", "family sd2"), ("", "family unknown")]
-)
-def test_a_single_file_of_another_family_is_refused_with_what_is_missing(
-    tmp_path: Path, family: str, words: str
-) -> None:
-    with pytest.raises(ModelError, match=words):
-        make_plan(model(tmp_path / "one.safetensors", format="single_file", family=family))
 
 
 def test_absent_components_go_to_the_constructor_as_none(tiny: Tiny) -> None:
@@ -253,7 +242,7 @@ def test_full_size_checkpoints_are_recognised_and_fit_the_bundled_configurations
     entry = catalog.resolve("model.safetensors", "text_to_image")
     assert (entry.kind, entry.family, entry.problem) == ("text_to_image", family, "")
     assert entry.recommended == {"width": size, "height": size}
-    assert "without its VAE" in next(row.problem for row in catalog.entries() if row.title == "bare")
+    assert next(row.lacks for row in catalog.entries() if row.title == "bare") == ("VAE",)
     assert (CONFIGS / family / "model_index.json").is_file()
 
 
