@@ -106,6 +106,13 @@ def make_studio(
     )
 
 
+def model_files(studio: Studio) -> Any:
+    """What of ``webui.api.Models`` looks at files, without a job: ``listed``, ``shapes``, ``open_weights``."""
+    from webui.engine.weights import ModelFiles
+
+    return ModelFiles(studio.catalog)
+
+
 def run_pipeline(
     pipeline: str,
     params: Mapping[str, Any],
@@ -137,4 +144,4 @@ def run_pipeline(
     return outcome
 
 
-__all__ = ["Outcome", "Studio", "make_studio", "run_pipeline"]
+__all__ = ["Outcome", "Studio", "make_studio", "model_files", "run_pipeline"]

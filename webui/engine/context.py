@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from webui.catalog.catalog import read_table
 from webui.core.errors import Cancelled, JobFailed, ModelError, NotFound, ParameterError, SetupError
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.parameters import validate
@@ -27,7 +26,7 @@ from webui.core.specs import Artifact, Component, PipelineSpec, Work
 from .cache import Lease, ModelCache
 from .device import Device
 from .progress import PreviewGate, ProgressMeter
-from .weights import open_weights
+from .weights import ModelFiles, open_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -117,13 +116,13 @@ class JobModels:
         except OSError as error:
             raise ModelError(f"model {ref!r} cannot be read: {error}.", hint="Fetch the model again.") from error
 
-    def listed(self, kind: str = "") -> tuple[ResolvedModel, ...]:
+    def listed(self, kind: str = "") -> Sequence[ResolvedModel]:
         """See ``webui.api.Models.listed``."""
-        return tuple(entry for entry in self._around.catalog.entries(kind) if entry.usable)
+        return ModelFiles(self._around.catalog).listed(kind)
 
     def shapes(self, path: Path) -> Mapping[str, tuple[int, ...]]:
         """See ``webui.api.Models.shapes``."""
-        return read_table(path).shapes
+        return ModelFiles(self._around.catalog).shapes(path)
 
     def open_weights(self, path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, Any]:
         """See ``webui.api.Models.open_weights``."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
+from webui.catalog.catalog import Catalog, read_table
+from webui.catalog.entry import ModelEntry
 from webui.catalog.scan import PICKLE_ENDINGS
 from webui.core.errors import ModelError
 
@@ -30,3 +33,22 @@ def open_weights(path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, torch
             return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ModelError(f"{path.name} is damaged: {error}.", hint="Fetch the file again.") from None
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The part of ``webui.api.Models`` that looks at files: what is listed, and what lies in it."""
+
+    catalog: Catalog
+
+    def listed(self, kind: str = "") -> tuple[ModelEntry, ...]:
+        """See ``webui.api.Models.listed``."""
+        return tuple(entry for entry in self.catalog.entries(kind) if entry.usable)
+
+    def shapes(self, path: Path) -> Mapping[str, tuple[int, ...]]:
+        """See ``webui.api.Models.shapes``."""
+        return read_table(path).shapes
+
+    def open_weights(self, path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, torch.Tensor]:
+        """See ``webui.api.Models.open_weights``."""
+        return open_weights(path, prefixes)

@@ -1,4 +1,4 @@
-"""The published layout of SD 1, SD 2 and SDXL checkpoints: renames a diffusers model's tensors to it, for test files."""
+"""The published layout of SD 1, SD 2 and SDXL checkpoints: renames the tensors of diffusers models, for test files."""
 
 from __future__ import annotations
 

@@ -19,10 +19,7 @@ from extensions.diffusion.libraries import find_class, prepare
 from extensions.diffusion.single_file import CONFIGS, Part
 from extensions.diffusion.tests import dit_layout, families, ldm_layout, tiny_models
 from extensions.diffusion.txt2img import Txt2ImgPipeline
-from webui.catalog.headers import Header
-from webui.catalog.recognise import recognise
-from webui.engine.weights import open_weights
-from webui.testing import Outcome, Studio, make_studio, run_pipeline
+from webui.testing import Outcome, Studio, make_studio, model_files, run_pipeline
 
 Draw = Callable[..., Outcome]
 Made = Callable[[str], Path]
@@ -162,16 +159,10 @@ def test_eight_bit_weights_are_widened_and_scaled(tmp_path: Path, world: Studio)
     file = tmp_path / "a.safetensors"
     packed = {"net.a.weight": values.to(torch.float8_e4m3fn), "net.a.bias": torch.ones(2, dtype=torch.float16)}
     save_file({**packed, "net.a.scale_weight": torch.tensor(0.5), "net.scaled_fp8": torch.zeros(0)}, str(file))
-    found = read_part(Part(file, "net."), torch.float32, Opens())
+    found = read_part(Part(file, "net."), torch.float32, model_files(world))
     assert set(found) == {"a.weight", "a.bias"}
     assert torch.equal(found["a.weight"], values * 0.5)
     assert {tensor.dtype for tensor in found.values()} == {torch.float32}
-
-
-class Opens:
-    """What of ``Models`` reading a part takes."""
-
-    open_weights = staticmethod(open_weights)
 
 
 def with_t5_tokenizer(folder: Path, place: Path, work: Path) -> Path:
@@ -369,16 +360,20 @@ SD35_LARGE = {"qk_norm": "rms_norm", "num_layers": 38, "num_attention_heads": 38
         ("flux", {"in_channels": 128, "out_channels": 64, "num_layers": 1, "num_single_layers": 1}, "image_to_image"),
     ],
 )
-def test_the_sizes_of_a_family_are_told_from_the_file(family: str, changes: dict[str, Any], kind: str) -> None:
+def test_the_sizes_of_a_family_are_told_from_the_file(
+    world: Studio, tmp_path: Path, family: str, changes: dict[str, Any], kind: str
+) -> None:
     """At full width, without data: names and shapes are all that is looked at."""
     index = json.loads((CONFIGS / family / "model_index.json").read_text())
     cls = find_class(*index["transformer"])
     config = {**cls.load_config(str(CONFIGS / family / "transformer")), **changes}
     with torch.device("meta"):
         tensors = dit_layout.published(cls.from_config(config), "model.diffusion_model.")
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    found = recognise(Header(shapes, frozenset({"F16"}), {}))
-    assert (found.kind, found.family, found.problem) == (kind, family, "")
+    file = tmp_path / "models" / "big.safetensors"
+    ldm_layout.write_header(file, tensors)
+    found = world.catalog.resolve("big")
+    assert (found.kind, found.family, found.lacks) == (kind, family, ("text encoder", "VAE"))
+    shapes = model_files(world).shapes(file)
     inner = {name.removeprefix("model.diffusion_model."): shape for name, shape in shapes.items()}
     assert fits(index["transformer"][1], CONFIGS / family / "transformer", inner)
 
