@@ -11,7 +11,7 @@ from typing import Any
 from webui.api import ModelKind, PipelineSpec, SettingsSpec, TabSpec, hookimpl
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
-from .params_pictures import Img2Img
+from .params_pictures import Img2Img, Inpaint
 
 _CLIP = Path(__file__).resolve().parent / "configs" / "clip"
 
@@ -40,6 +40,14 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.diffusion.img2img:Img2ImgPipeline",
             tab="img2img",
             description="Pictures that begin with others: variations, restyled pictures, finished sketches.",
+        ),
+        PipelineSpec(
+            id="diffusion.inpaint",
+            title="Inpaint",
+            params=Inpaint,
+            run="extensions.diffusion.inpaint:InpaintPipeline",
+            tab="img2img",
+            description="Draws what a mask covers, and beyond the edges; every other pixel stays as it was.",
         ),
     ]
 

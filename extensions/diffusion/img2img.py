@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from PIL import Image
 
 from webui.api import Context, ModelError
@@ -15,13 +16,16 @@ from .guidance import Call
 from .inputs import alpha_of, extended, fitted, on_ground, open_picture, within
 from .loading import Plan
 from .making import DrawingPipeline
+from .noising import Beginning
 from .params_pictures import Pictured
 from .siblings import as_class, made_for, sibling, takes
 from .sizes import size_multiple
 from .task import Task
 
-_AREA_MAX_PX = 2048 * 2048
-"""Larger pictures are drawn smaller where no size is asked for."""
+_AREA_MAX = 4
+"""Times the area that a model was made for; larger pictures are drawn smaller where no size is asked for."""
+_NATIVE_PX = 1024
+"""Edge of the pictures a model was made for, where its configuration does not say."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class PictureTask(Task):
         super().__init__(params, context)
         self.sources = self._sources()
         self._ready: tuple[str, Canvas] | None = None
+        self.native_px = _NATIVE_PX
+        self.beginning: Beginning | None = None
 
     def _sources(self) -> tuple[str, ...]:
         return (self.params.image, *getattr(self.params, "images", ()))
@@ -95,17 +101,25 @@ class PictureTask(Task):
         if width or height:
             scale = width / own[0] if width else (height or 0) / own[1]
             return max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
-        size = within(own, _AREA_MAX_PX)
-        if size != own:
+        size = within(own, _AREA_MAX * self.native_px**2)
+        if size != own and self.params.strength:
             self.context.warn(
                 f"The picture of {own[0]}x{own[1]} is drawn at {size[0]}x{size[1]}; ask for a size to change that."
             )
-        return size
+        return size if self.params.strength else own
 
     def ready(self, index: int) -> Image.Image | None:
         return self.canvas(index).picture if self.params.strength == 0 else None
 
+    def note_native(self, plan: Plan) -> None:
+        """Keep the edge of the pictures that the model was made for."""
+        sample = plan.config("unet", "transformer").get("sample_size")
+        blocks = plan.config("vae").get("block_out_channels") or ()
+        if isinstance(sample, int) and blocks:
+            self.native_px = sample * 2 ** (len(blocks) - 1)
+
     def planned(self, plan: Plan) -> Plan:
+        self.note_native(plan)
         purpose = made_for(plan)
         if purpose:
             hint = {"editing": "Use the form Edit.", "inpainting": "Use the form Inpaint."}[purpose]
@@ -127,6 +141,14 @@ class PictureTask(Task):
         if takes(type(pipe), "strength"):
             call.arguments["strength"] = self.params.strength
             call.arguments["num_inference_steps"] = enough_steps(self.params.steps or 1, self.params.strength)
+
+        scheduler = getattr(pipe, "scheduler", None)
+        if hasattr(scheduler, "add_noise") or hasattr(scheduler, "scale_noise"):
+            self.beginning = Beginning(scheduler, self.begun)
+
+    def begun(self, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The latents to begin with, from those of the picture."""
+        return clean
 
     def finished(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[Image.Image]:
         width, height = self.canvas(indices[0]).size

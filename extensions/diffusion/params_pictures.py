@@ -60,3 +60,74 @@ class Img2Img(Pictured):
     images: tuple[str, ...] = declare.images(
         label="More pictures", group="Batch", advanced=True, help="Each becomes pictures of its own, as the first does"
     )
+
+
+MASK_BY = {"painted": "Paint or file", "colour": "Colour", "transparency": "Transparency"}
+MASKED_CONTENT = {"original": "Original", "fill": "Fill", "noise": "Noise", "nothing": "Nothing"}
+"""What stands under the mask before anything is drawn."""
+
+_SIDE_MAX_PX = 2048
+
+
+class Masked(declare.Params):
+    """Where a picture may change."""
+
+    mask: str | None = declare.image(label="Mask", help="White: what may change")
+    mask_blur: int = declare.integer(
+        4, minimum=0, maximum=64, label="Mask blur", group="Mask", help="Over how many pixels beyond the mask it fades"
+    )
+    masked_content: str = declare.choice(
+        "original", MASKED_CONTENT, label="Masked content", group="Mask", help="What stands under the mask at first"
+    )
+    only_masked: bool = declare.boolean(
+        False, label="Only masked", group="Mask", help="Draws the region around the mask alone, at full detail"
+    )
+    padding: int = declare.integer(
+        32,
+        minimum=0,
+        maximum=512,
+        label="Padding",
+        group="Mask",
+        help="Pixels around the mask that Only masked draws too",
+    )
+    mask_file: str | None = declare.image(
+        label="Mask from a file", group="Mask", advanced=True, help="White: what may change; added to what is painted"
+    )
+    mask_by: str = declare.choice(
+        "painted", MASK_BY, label="Masked is", group="Mask", advanced=True, help="A colour, or transparent places, too"
+    )
+    mask_colour: str = declare.colour("#00ff00", label="Masked colour", group="Mask", advanced=True)
+    mask_tolerance: int = declare.integer(
+        32,
+        minimum=0,
+        maximum=255,
+        label="Tolerance",
+        group="Mask",
+        advanced=True,
+        help="How far a channel may be from that colour",
+    )
+    mask_invert: bool = declare.boolean(
+        False, label="Invert the mask", group="Mask", advanced=True, help="Changes what is not masked"
+    )
+    mask_grow: int = declare.integer(
+        0, minimum=-64, maximum=64, label="Grow the mask", group="Mask", advanced=True, help="In pixels"
+    )
+    outpaint_left: int = declare.integer(
+        0, minimum=0, maximum=_SIDE_MAX_PX, step=8, label="Left", group="Outpaint", help="Pixels to add on this side"
+    )
+    outpaint_right: int = declare.integer(
+        0, minimum=0, maximum=_SIDE_MAX_PX, step=8, label="Right", group="Outpaint", help="Pixels to add on this side"
+    )
+    outpaint_top: int = declare.integer(
+        0, minimum=0, maximum=_SIDE_MAX_PX, step=8, label="Top", group="Outpaint", help="Pixels to add on this side"
+    )
+    outpaint_bottom: int = declare.integer(
+        0, minimum=0, maximum=_SIDE_MAX_PX, step=8, label="Bottom", group="Outpaint", help="Pixels to add on this side"
+    )
+
+
+class Inpaint(Pictured, Drawn, Computed, Batched, Sampled, PictureSized, Masked, Strength, Prompted, Source):
+    """Inpainting and outpainting: the picture changes under the mask alone."""
+
+    image: str = declare.image(..., label="Picture", help="Paint over what should change", mask="mask")
+    model: str = declare.model(kind="text_to_image|inpaint", help="Empty: the first model of this kind")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from webui.testing import Outcome, Studio, make_studio, run_pipeline
 
@@ -50,3 +51,20 @@ def test_more_strength_goes_further_from_the_picture(run: Run, drawn: Outcome) -
     assert distances[0] == 0
     assert distances == sorted(distances)
     assert distances[3] > 3 * distances[1] > 0, distances
+
+
+def test_what_is_masked_is_drawn_anew_and_the_rest_stays(run: Run, drawn: Outcome, tmp_path: Path) -> None:
+    width, height = drawn.images[0].size
+    box = (width // 4, height // 2, 3 * width // 4, height - 8)
+    mask = Image.new("L", (width, height))
+    mask.paste(255, box)
+    mask.save(tmp_path / "mask.png")
+    asked = {"image": str(drawn.paths[0]), "mask": str(tmp_path / "mask.png"), "prompt": OTHER, "mask_blur": 0}
+    new = run("inpaint", **asked, strength=0.9, batch_size=2)
+    outside = np.ones((height, width), bool)
+    outside[box[1] : box[3], box[0] : box[2]] = False
+    difference = np.abs(pixels(new) - pixels(drawn)).max(axis=2)
+    assert (difference[outside] == 0).all()
+    assert (difference[~outside] > 8).mean() > 0.2
+    again = run("inpaint", **asked, strength=0.9, seed=2)
+    assert (pixels(again) == pixels(new, 1)).all()
