@@ -11,7 +11,7 @@ from typing import Any
 from webui.api import ModelKind, PipelineSpec, SettingsSpec, TabSpec, hookimpl
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
-from .params_pictures import Img2Img, Inpaint
+from .params_pictures import Edit, Img2Img, Inpaint
 
 _CLIP = Path(__file__).resolve().parent / "configs" / "clip"
 
@@ -48,6 +48,14 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.diffusion.inpaint:InpaintPipeline",
             tab="img2img",
             description="Draws what a mask covers, and beyond the edges; every other pixel stays as it was.",
+        ),
+        PipelineSpec(
+            id="diffusion.edit",
+            title="Edit",
+            params=Edit,
+            run="extensions.diffusion.edit:EditPipeline",
+            tab="img2img",
+            description="Changes a picture as an instruction says, with models made for it.",
         ),
     ]
 

@@ -54,6 +54,12 @@ class PictureTask(Task):
         self._ready: tuple[str, Canvas] | None = None
         self.native_px = _NATIVE_PX
         self.beginning: Beginning | None = None
+        self._drawn_size = (0, 0)
+
+    @property
+    def strength(self) -> float:
+        """How far pictures may go from their sources; 1 where a pipeline does not ask."""
+        return float(getattr(self.params, "strength", 1.0))
 
     def _sources(self) -> tuple[str, ...]:
         return (self.params.image, *getattr(self.params, "images", ()))
@@ -68,7 +74,7 @@ class PictureTask(Task):
 
     @property
     def steps(self) -> int:
-        return int(enough_steps(super().steps, self.params.strength) * self.params.strength)
+        return int(enough_steps(super().steps, self.strength) * self.strength)
 
     def groups(self, indices: Sequence[int], size: int) -> list[Sequence[int]]:
         found: list[Sequence[int]] = []
@@ -102,14 +108,14 @@ class PictureTask(Task):
             scale = width / own[0] if width else (height or 0) / own[1]
             return max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
         size = within(own, _AREA_MAX * self.native_px**2)
-        if size != own and self.params.strength:
+        if size != own and self.strength:
             self.context.warn(
                 f"The picture of {own[0]}x{own[1]} is drawn at {size[0]}x{size[1]}; ask for a size to change that."
             )
-        return size if self.params.strength else own
+        return size if self.strength else own
 
     def ready(self, index: int) -> Image.Image | None:
-        return self.canvas(index).picture if self.params.strength == 0 else None
+        return self.canvas(index).picture if self.strength == 0 else None
 
     def note_native(self, plan: Plan) -> None:
         """Keep the edge of the pictures that the model was made for."""
@@ -135,12 +141,13 @@ class PictureTask(Task):
         return width, height
 
     def complete(self, call: Call, pipe: Any, plan: Plan, indices: Sequence[int]) -> None:
+        self._drawn_size = (call.width, call.height)
         picture = drawn_out(self.canvas(indices[0]).picture, (call.width, call.height))
         # One copy for each generator: some pipelines encode a single picture with the first generator alone.
         call.arguments["image"] = picture if len(indices) == 1 else [picture] * len(indices)
         if takes(type(pipe), "strength"):
-            call.arguments["strength"] = self.params.strength
-            call.arguments["num_inference_steps"] = enough_steps(self.params.steps or 1, self.params.strength)
+            call.arguments["strength"] = self.strength
+            call.arguments["num_inference_steps"] = enough_steps(self.params.steps or 1, self.strength)
 
         scheduler = getattr(pipe, "scheduler", None)
         if hasattr(scheduler, "add_noise") or hasattr(scheduler, "scale_noise"):
@@ -151,11 +158,14 @@ class PictureTask(Task):
         return clean
 
     def finished(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[Image.Image]:
-        width, height = self.canvas(indices[0]).size
-        return [image if image.size == (width, height) else image.crop((0, 0, width, height)) for image in images]
+        size = self.canvas(indices[0]).size
+        drawn = self._drawn_size
+        return [
+            image.crop((0, 0, *size)) if image.size == drawn else fitted(image, size, "stretch") for image in images
+        ]
 
     def infotext(self) -> dict[str, str]:
-        return {"Denoising strength": f"{self.params.strength:g}"}
+        return {"Denoising strength": f"{self.strength:g}"}
 
 
 def beginning_with_a_picture(plan: Plan) -> Any:

@@ -98,7 +98,7 @@ class InpaintTask(PictureTask):
         return max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
 
     def ready(self, index: int) -> Image.Image | None:
-        return self._masked(index).whole if self.params.strength == 0 else None
+        return self._masked(index).whole if self.strength == 0 else None
 
     def _masked(self, index: int) -> MaskedCanvas:
         canvas = self.canvas(index)

@@ -131,3 +131,20 @@ class Inpaint(Pictured, Drawn, Computed, Batched, Sampled, PictureSized, Masked,
 
     image: str = declare.image(..., label="Picture", help="Paint over what should change", mask="mask")
     model: str = declare.model(kind="text_to_image|inpaint", help="Empty: the first model of this kind")
+
+
+class Edit(Drawn, Computed, Batched, Sampled, PictureSized, Prompted, Source):
+    """Editing by instruction."""
+
+    image: str = declare.image(..., label="Picture", help="What is edited")
+    prompt: str = declare.prompt(label="Instruction", help="What to change", placeholder="Make the hair green")
+    model: str = declare.model(kind="image_to_image|text_to_image", help="Empty: the first model made for editing")
+    image_guidance_scale: float | None = declare.number(
+        None,
+        minimum=0.0,
+        maximum=10.0,
+        step=0.1,
+        label="Picture guidance",
+        auto=1.5,
+        help="How closely the result keeps to the picture; empty: the model's own, else 1.5",
+    )
