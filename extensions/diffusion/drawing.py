@@ -22,6 +22,7 @@ from . import attention, decoding, previews, speed, telling
 from .calling import make_call, too_long
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
+from .loras import Networks
 from .params import Drawn
 from .prompts.words import Words
 from .samplers import make_scheduler, sampler_name
@@ -64,6 +65,7 @@ class Drawing:
             self._wide.add("decode")
         self.sampler = params.sampler
         self._speed = speed.Speed.of(params)
+        self._networks = Networks(params, context)
         self._attention = self._usable_attention()
 
     def draw(self, indices: Sequence[int]) -> list[Image.Image]:
@@ -117,23 +119,34 @@ class Drawing:
     def _draw(self, indices: Sequence[int]) -> list[Image.Image]:
         params = self._params
         work = Work("denoise", self._family, *self._task.asked_size(indices), len(indices))
-        with self._context.models.lease(requests(self._plan, self._dtype_of, self._speed), work=work) as components:
+        words = self._task.words(indices)
+        networks = self._networks.chosen(words)
+        wanted = requests(self._plan, self._dtype_of, self._speed)
+        # Whoever attaches networks to modules has them alone for that time.
+        with self._context.models.lease(wanted, work=work, exclusive=bool(networks)) as components:
             scheduler = None
             if "scheduler" in components:
                 scheduler = make_scheduler(components["scheduler"], params.sampler, params.schedule)
                 self.sampler = sampler_name(scheduler)
             pipe = assemble(self._plan, components, scheduler)
-            width, height = self._task.size(pipe, self._plan, indices)
-            words = self._task.words(indices)
-            said = params.model_copy(update={"prompt": words.plain_prompt, "negative_prompt": words.plain_negative})
-            call = make_call(pipe, self._plan, said, width, height, len(indices))
-            self._task.complete(call, pipe, self._plan, indices)
-            self._warn_of(call.notes, words.notes())
-            restart = self._tell(call, pipe, components, words, len(indices))
-            denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
-            images = self._run(pipe, call, indices, denoisers, work, restart)
-        self._check_size(images, width, height)
+            with self._networks.attached(pipe, networks):
+                images = self._called(pipe, components, words, indices, work)
         return self._task.finished(images, indices)
+
+    def _called(
+        self, pipe: Any, components: Mapping[str, Any], words: Words, indices: Sequence[int], work: Work
+    ) -> list[Image.Image]:
+        """What an assembled pipeline draws."""
+        width, height = self._task.size(pipe, self._plan, indices)
+        said = self._params.model_copy(update={"prompt": words.plain_prompt, "negative_prompt": words.plain_negative})
+        call = make_call(pipe, self._plan, said, width, height, len(indices))
+        self._task.complete(call, pipe, self._plan, indices)
+        self._warn_of(call.notes, words.notes())
+        restart = self._tell(call, pipe, components, words, len(indices))
+        denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
+        images = self._run(pipe, call, indices, denoisers, work, restart)
+        self._check_size(images, width, height)
+        return images
 
     def _run(
         self,
@@ -249,6 +262,14 @@ class Drawing:
                 notes.append(f"The {name} is {lost} tokens longer than the model reads; its end was cut off.")
         self._warn_of(notes)
         return lambda: None
+
+    def infotext(self) -> dict[str, str]:
+        """What the drawing adds to the text that other programs read."""
+        pairs = {"Sampler": self.sampler}
+        if self._networks.used:
+            rows = (f"{name}: {digest[:12]}" for name, digest in self._networks.used.items())
+            pairs["Lora hashes"] = ", ".join(rows)
+        return pairs
 
     def _warn_of(self, *notes: Sequence[str]) -> None:
         for note in filter(None, itertools.chain(*notes)):

@@ -45,7 +45,7 @@ class DrawingPipeline:
                     image,
                     index=index,
                     seed=task.seed_of(index),
-                    infotext={**_infotext(model, params, drawing.sampler), **task.infotext()},
+                    infotext={**_infotext(model, params), **drawing.infotext(), **task.infotext()},
                 )
 
 
@@ -64,8 +64,8 @@ def found_model(ref: str, context: Context, kind: str) -> ResolvedModel:
     return model
 
 
-def _infotext(model: ResolvedModel, params: Drawn, sampler: str) -> dict[str, str]:
-    """What other programs look for: the sampler by name, the model by title and short hash."""
+def _infotext(model: ResolvedModel, params: Drawn) -> dict[str, str]:
+    """What other programs look for: the schedule by name, the model by title and short hash."""
     title = str(getattr(model, "title", "")) or Path(model.ref).stem
-    pairs = {"Sampler": sampler, "Schedule type": params.schedule, "Model": title}
+    pairs = {"Schedule type": params.schedule, "Model": title}
     return {**pairs, "Model hash": model.sha256[:10]} if model.sha256 else pairs

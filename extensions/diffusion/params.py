@@ -172,11 +172,45 @@ class Computed(declare.Params):
     )
 
 
-class Drawn(Computed, Batched, Sampled, Prompted):
+LORA_ROWS = 3
+"""Rows of the form; a prompt may name any number besides, as ``<lora:name:0.8>``."""
+
+
+def _lora(row: int) -> str:
+    field: str = declare.dynamic_choice(
+        "",
+        "lora",
+        label=f"LoRA {row}",
+        group="LoRA",
+        advanced=True,
+        help="More may stand in the prompt, as <lora:name:0.8>" if row == 1 else "",
+    )
+    return field
+
+
+def _lora_weight(row: int) -> float:
+    field: float = declare.number(
+        1.0, minimum=-4.0, maximum=4.0, step=0.05, label=f"Weight of LoRA {row}", group="LoRA", advanced=True
+    )
+    return field
+
+
+class Adapted(declare.Params):
+    """What is attached to the model for the time of a job."""
+
+    lora_1: str = _lora(1)
+    lora_1_weight: float = _lora_weight(1)
+    lora_2: str = _lora(2)
+    lora_2_weight: float = _lora_weight(2)
+    lora_3: str = _lora(3)
+    lora_3_weight: float = _lora_weight(3)
+
+
+class Drawn(Computed, Adapted, Batched, Sampled, Prompted):
     """What every pipeline that draws is asked, whatever it begins with."""
 
 
-class Txt2Img(Drawn, Computed, Batched, Sampled, Sized, Prompted):
+class Txt2Img(Drawn, Computed, Adapted, Batched, Sampled, Sized, Prompted):
     """Text to image. The bases stand in this order because fields do, from the last to the first."""
 
 

@@ -61,6 +61,10 @@ _FOLDER_KINDS: Mapping[str, str] = {
 }
 
 
+_NAMELESS = frozenset({"pytorch_lora_weights", "adapter_model", "diffusion_pytorch_model", "model", "learned_embeds"})
+"""Names that libraries give to any file of a kind: the folder's name tells more."""
+
+
 class Catalog:
     """Every model in the models folders.
 
@@ -288,9 +292,10 @@ def _read_folder(candidate: Candidate, ref: str) -> ModelEntry:
 def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
     parts = [part.lower() for part in Path(candidate.relative).parts[:-1]]
     guess = next((_FOLDER_KINDS[part] for part in parts if part in _FOLDER_KINDS), "unknown")
+    stem, folders = candidate.path.stem, Path(candidate.relative).parts[:-1]
     entry = ModelEntry(
         ref=ref,
-        title=candidate.path.stem,
+        title=folders[-1] if stem in _NAMELESS and folders else stem,
         kind=guess,
         format="single_file",
         path=candidate.path,
