@@ -18,7 +18,7 @@ _CLIP = Path(__file__).resolve().parent / "configs" / "clip"
 
 def _recognise(path: Path) -> Mapping[str, Any] | None:
     """The host tells checkpoints apart by itself; that single files are read with CLIP's vocabulary is known here."""
-    return {"tokenizer": str(_CLIP)} if path.suffix.lower() == ".safetensors" else {}
+    return {"tokenizer": str(_CLIP)} if path.is_file() else {}
 
 
 @hookimpl
@@ -67,8 +67,7 @@ def register_tabs() -> Iterable[TabSpec]:
 
 @hookimpl
 def register_model_kinds() -> Iterable[ModelKind]:
-    folders = ("checkpoints", "diffusers", "Stable-diffusion", "starter")
-    return [ModelKind("text_to_image", "Text to image", folders=folders, recognise=_recognise)]
+    return [ModelKind("text_to_image", "Text to image", recognise=_recognise)]
 
 
 @hookimpl

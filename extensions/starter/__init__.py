@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
-from webui.api import PipelineSpec, TabSpec, hookimpl
+from webui.api import ModelKind, PipelineSpec, TabSpec, hookimpl
 
 from .params import DrawParams, EvaluateParams, TrainParams
 
@@ -39,6 +42,22 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             outputs="scalar",
         ),
     ]
+
+
+def _recognise_judge(path: Path) -> Mapping[str, Any] | None:
+    """The judge is a file of weights beside the configuration that names its architecture."""
+    try:
+        config = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(config, dict) or config.get("architecture") != "starter-judge":
+        return None
+    return {"title": "Judge of the drawing world", "family": "starter-judge"}
+
+
+@hookimpl
+def register_model_kinds() -> Iterable[ModelKind]:
+    return [ModelKind("judge", "Judge of pictures", folders=("judge",), recognise=_recognise_judge)]
 
 
 @hookimpl

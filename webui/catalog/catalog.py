@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _HUB_CACHE = re.compile(r"/models--(?P<owner>[^/]+?)--(?P<name>[^/]+)/snapshots/[^/]+$")
 """Where the Hugging Face cache keeps a repository; the folder itself has the name of a commit."""
-_SHORT_HASH = re.compile(r" \[[0-9a-f]{6,64}\]$")
+_SHORT_HASH = re.compile(r" \[(?P<hash>[0-9a-f]{6,64})\]$")
+_HASH = re.compile(r"[0-9a-fA-F]{8,64}")
 _FOLDER_KINDS: Mapping[str, str] = {
     "checkpoints": "text_to_image",
     "stable-diffusion": "text_to_image",
     "diffusers": "text_to_image",
-    "starter": "text_to_image",
     "loras": "lora",
     "lora": "lora",
     "vae": "vae",
@@ -79,7 +79,7 @@ class Catalog:
         self._settings = settings
         self._kinds = tuple(kinds)
         self._allow_paths = allow_paths
-        self._hashes = HashStore(settings.data_dir / "cache" / "model_hashes.json")
+        self.hashes = HashStore(settings.data_dir / "cache" / "model_hashes.json")
         self._lock = threading.Lock()
         self._index = settings.data_dir / "cache" / "models.json"
         self._seen: dict[Path, _Seen] = {}
@@ -141,17 +141,29 @@ class Catalog:
             )
         return entry
 
-    def hashed(self, entry: ModelEntry) -> ModelEntry:
-        """``entry`` with its sha256, for which its weights are read once; later answers come from a table. Raises
-        OSError.
+    def hashed(self, entry: ModelEntry, *, write: bool = True, pause: Callable[[], None] | None = None) -> ModelEntry:
+        """``entry`` with its hashes, for which its weights are read once; later answers come from a table. ``write``
+        and ``pause`` as in ``HashStore.file``. Raises OSError.
         """
         if entry.sha256 or entry.path is None:
             return entry
-        return replace(entry, sha256=self._hashes.digest(_weights(entry.path)))
+        for path in _weights(entry.path):
+            self.hashes.file(path, write=write, pause=pause)
+        found = self._with_hash(entry)
+        with self._lock:
+            row = self._seen.get(entry.path)
+            if row is not None and row.entry.ref == entry.ref:  # the list shows it without another look at the folders
+                self._seen[entry.path] = replace(row, entry=self._with_hash(row.entry))
+                self._entries = None if self._entries is None else self._sorted()
+        return found
 
     def find(self, ref: str, kind: str = "", *, allow_paths: bool | None = None) -> ModelEntry:
         """As ``resolve``, whether it can be used or not. Raises NotFound, ModelError where ``ref`` is ambiguous."""
-        ref = _SHORT_HASH.sub("", ref.strip())
+        ref = ref.strip()
+        hashed = _SHORT_HASH.search(ref)
+        if hashed is not None:
+            named = self._listed(ref[: hashed.start()], kind)
+            return named or self._listed_by_hash(hashed["hash"], kind) or self.find(ref[: hashed.start()], kind)
         if not ref:
             found = self.default(kind)
             if found is None:
@@ -160,7 +172,12 @@ class Catalog:
                 )
             return found
         paths = self._allow_paths if allow_paths is None else allow_paths
-        return self._listed(ref, kind) or self._listed_at(ref) or self._unlisted(ref, kind, paths)
+        return (
+            self._listed(ref, kind)
+            or self._listed_by_hash(ref, kind)
+            or self._listed_at(ref)
+            or self._unlisted(ref, kind, paths)
+        )
 
     def _listed(self, ref: str, kind: str) -> ModelEntry | None:
         """The entry whose reference, title or file name ``ref`` is. Usable ones of the kind go first."""
@@ -178,6 +195,16 @@ class Catalog:
             if fitting:
                 return fitting[0]
         return None
+
+    def _listed_by_hash(self, text: str, kind: str) -> ModelEntry | None:
+        """The entry with a hash that begins with ``text``, of those that are hashed; copies of one file are one."""
+        if not _HASH.fullmatch(text):
+            return None
+        text = text.lower()
+        rows = [entry for entry in self.entries(kind) if entry.usable and entry.has_hash(text)]
+        if len({entry.sha256 for entry in rows}) > 1:
+            raise ModelError(f"The hash {text!r} may mean any of {', '.join(entry.ref for entry in rows[:6])}.")
+        return rows[0] if rows else None
 
     def _listed_at(self, ref: str) -> ModelEntry | None:
         """The entry that lies where ``ref`` as a path leads: what is listed may be named so by a request too. ``ref``
@@ -209,7 +236,7 @@ class Catalog:
             kept = read_index(self._index)
             self._seen = {path: _Seen(stamp, entry, self._finished(entry)) for path, (stamp, entry) in kept.items()}
         seen: dict[Path, _Seen] = {}
-        revision = self._hashes.revision
+        revision = self.hashes.revision
         changed = False
         for place, root in enumerate(self._settings.models_dirs, start=1):
             for candidate in candidates(root):
@@ -227,16 +254,24 @@ class Catalog:
         if changed or len(seen) != len(self._seen):
             write_index(self._index, ((row.stamp, row.read) for row in seen.values()))
         self._seen, self._revision = seen, revision
-        return tuple(sorted((row.entry for row in seen.values()), key=lambda entry: entry.ref))
+        return self._sorted()
+
+    def _sorted(self) -> tuple[ModelEntry, ...]:
+        return tuple(sorted((row.entry for row in self._seen.values()), key=lambda entry: entry.ref))
 
     def _with_hash(self, entry: ModelEntry) -> ModelEntry:
-        """``entry`` with its sha256 where it is remembered; nothing is read."""
+        """``entry`` with its hashes where they are remembered; nothing is read."""
         if entry.path is None or entry.problem:
             return entry
         try:
-            return replace(entry, sha256=self._hashes.known(_weights(entry.path)))
+            if entry.format == "diffusers":
+                return replace(entry, sha256=self.hashes.known(_weights(entry.path)))
+            found = self.hashes.known_file(entry.path)
         except OSError:
             return entry
+        if found is None:
+            return entry
+        return replace(entry, sha256=found.sha256, tensors_sha256=found.tensors, old_hash=found.old)
 
     def _finished(self, entry: ModelEntry) -> ModelEntry:
         """``entry`` with what the extensions and the table of hashes know of it."""

@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "vqgan": "VQGAN",
     "unet": "denoiser without its text encoder and VAE",
     "text_encoder": "text encoder",
+    "judge": "judge of pictures",
     "unknown": "file of an unknown kind",
 }
 """The kinds this room tells apart, with words for messages. Extensions may add others."""
@@ -52,6 +53,10 @@ class ModelEntry:
     size_bytes: int = 0
     sha256: str = ""
     """Of the weights; empty until ``Catalog.hashed`` has read them once."""
+    tensors_sha256: str = ""
+    """Of a safetensors file without its table (kohya's ``sshs_model_hash``); AutoV3 is its first 12 characters."""
+    old_hash: str = ""
+    """The 8 characters that A1111 showed once (AutoV1)."""
     recommended: Mapping[str, Any] = field(default_factory=dict)
     """Parameter values that suit it: width, height, guidance_scale, steps ..."""
     examples: tuple[Mapping[str, Any], ...] = ()
@@ -64,6 +69,20 @@ class ModelEntry:
     @property
     def usable(self) -> bool:
         return not self.problem
+
+    @property
+    def short_hash(self) -> str:
+        """What A1111 and others show (AutoV2)."""
+        return self.sha256[:10]
+
+    @property
+    def auto_v3(self) -> str:
+        """What others call a LoRA by."""
+        return self.tensors_sha256[:12]
+
+    def has_hash(self, text: str) -> bool:
+        """Whether one of its hashes begins with ``text``, in lower case."""
+        return any(found.startswith(text) for found in (self.sha256, self.tensors_sha256, self.old_hash))
 
 
 def kinds_of(kind: str) -> tuple[str, ...]:

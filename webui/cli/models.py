@@ -12,7 +12,6 @@ from typing import Any
 from webui.app import build_studio
 from webui.catalog.catalog import Catalog
 from webui.catalog.entry import ModelEntry, kind_words
-from webui.catalog.hashes import old_short_hash, tensors_hash
 from webui.cli.options import add_host_options, settings_from
 from webui.core.errors import ModelError
 
@@ -38,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     rescan.add_argument("--hash", action="store_true", help="read every file for its sha256, which is kept")
     rescan.set_defaults(run=_rescan)
     info = commands.add_parser("info", help="all that is known of one model, with its hashes")
-    info.add_argument("ref", metavar="REF", help="a reference of `models list`, a title, a file name or a path")
+    info.add_argument("ref", metavar="REF", help="a reference of `models list`, a title, a file name, a hash or a path")
     info.set_defaults(run=_info)
     convert = commands.add_parser("convert", help="make safetensors of a pickled file, without running what is in it")
     convert.add_argument("file", metavar="FILE", help="a path, or a reference of `models list`")
@@ -89,14 +88,18 @@ def _hash_all(catalog: Catalog, entries: Iterable[ModelEntry]) -> None:
 
 def _info(catalog: Catalog, given: argparse.Namespace) -> int:
     entry = catalog.find(given.ref)
-    row: dict[str, Any] = {**_row(entry), "variant": entry.variant, "recommended": dict(entry.recommended)}
-    path = entry.path
-    if path is not None and path.is_file():
-        row["sha256"] = sha256 = catalog.hashed(entry).sha256
-        row["short_hash"] = sha256[:10]  # A1111 and AutoV2
-        row["old_short_hash"] = old_short_hash(path)
-        if path.suffix == ".safetensors" and entry.usable:
-            row["auto_v3"] = tensors_hash(path)[:12]
+    if entry.usable:
+        entry = catalog.hashed(entry)
+    row: dict[str, Any] = {
+        **_row(entry),
+        "variant": entry.variant,
+        "lacks": ", ".join(entry.lacks),
+        "recommended": dict(entry.recommended),
+        "sha256": entry.sha256,
+        "short_hash": entry.short_hash,  # A1111 and AutoV2
+        "old_short_hash": entry.old_hash,
+        "auto_v3": entry.auto_v3,
+    }
     width = max(len(name) for name in row)
     for name, value in row.items():
         print(f"{name:<{width}}  {kind_words(value) if name == 'kind' else value}".rstrip())

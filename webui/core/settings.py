@@ -45,6 +45,8 @@ class Settings(BaseModel):
     """Only algorithms that repeat exactly, and one image at a time, on any device."""
     offline: bool = False
     """Never reach a hub, whatever is asked."""
+    hash_models: bool = True
+    """Whether the server reads every model once, while no job runs, for the hashes that others know it by."""
     max_upload_bytes: int = 64 * 2**20
     max_image_pixels: int = 64_000_000
     api_sdapi: bool = False

@@ -18,8 +18,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Mount
 
 import webui
+from webui.catalog.background import BackgroundHasher
 from webui.core.errors import LifelikeError
-from webui.core.jobs import Job
+from webui.core.jobs import Job, JobState
 from webui.core.settings import Settings
 from webui.library.library import Library
 from webui.plugins.host import HookResult
@@ -79,6 +80,8 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
             yield
         finally:
             streams.stop()
+            if app.state.hasher is not None:
+                await asyncio.to_thread(app.state.hasher.stop)
             await _stop(services, start, rest)
 
     app = FastAPI(
@@ -86,7 +89,7 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
         # Their pages load scripts from another machine.
         docs_url=None, redoc_url=None,
     )  # fmt: skip
-    app.state.streams, app.state.start = streams, start
+    app.state.streams, app.state.start, app.state.hasher = streams, start, None
     http_api.install(app, services, streams, start)
     sdapi.install(app, services, streams)
     if page:
@@ -146,6 +149,11 @@ async def _start_rest(app: FastAPI, services: Services, start: Progress, first_p
     await asyncio.to_thread(services.jobs.warm)
     # Minutes for a hundred thousand pictures; a daemon, so that the server's end does not wait for it.
     threading.Thread(target=_complete_index, args=(services.library,), name="library-rebuild", daemon=True).start()
+    if services.settings.hash_models:
+        app.state.hasher = BackgroundHasher(
+            services.catalog, lambda: services.jobs.counts().get(JobState.RUNNING, 0) > 0
+        )
+        app.state.hasher.start()
 
 
 def _complete_index(library: Library) -> None:

@@ -56,6 +56,10 @@ class ModelView(BaseModel):
     family: str = Field(description="Such as sd1, sdxl; empty where unknown")
     size_bytes: int
     sha256: str = Field(description="Of the weights; empty until they were read once")
+    short_hash: str = Field(description="What A1111 shows (AutoV2); empty until it was hashed")
+    auto_v3: str = Field(description="What others call a LoRA by; of safetensors files")
+    old_hash: str = Field(description="What A1111 showed once (AutoV1)")
+    lacks: tuple[str, ...] = Field(description="What a single file needs from elsewhere in the models folders")
     recommended: dict[str, Any] = Field(description="Parameter values that suit it")
     problem: str = Field(description="Why it cannot be used; empty where it can")
 
