@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
-from .core.errors import Cancelled, JobFailed, LifelikeError, ModelError, NotFound, ParameterError
+from .core.errors import Cancelled, FieldError, JobFailed, LifelikeError, ModelError, NotFound, ParameterError
 from .core.jobs import ArtifactRecord, Job
 from .core.parameters import (
     Parameter,
@@ -21,6 +21,7 @@ from .core.parameters import (
     colour,
     describe,
     dynamic_choice,
+    dynamic_choices,
     file,
     folder,
     image,
@@ -29,6 +30,7 @@ from .core.parameters import (
     model,
     number,
     prompt,
+    record,
     seed,
     size,
     text,
@@ -37,12 +39,17 @@ from .core.parameters import (
 from .core.recipes import ModelUse, Recipe
 from .core.specs import (
     Artifact,
+    ChoiceSource,
     CommandSpec,
     Component,
     ComponentKey,
     ExecutorSpec,
     ModelKind,
     PipelineSpec,
+    PromptQuestion,
+    PromptReading,
+    PromptRemark,
+    PromptSyntax,
     SettingsSpec,
     TabSpec,
     TunnelSpec,
@@ -196,6 +203,9 @@ class Context(Protocol):
     def preview(self, make: Image | Callable[[], Image], index: int = 0) -> None:
         """Show a picture in the making. A function is called only when one is due, four times a second at most."""
 
+    def folders(self, name: str) -> Sequence[Path]:
+        """The user's folders called ``name``, there or not: the data folder's, then those beside the models. (1.1)"""
+
     def open_image(self, ref: str) -> Image:
         """The picture behind a file parameter: RGB or RGBA, upright, within the limits of size. Raises ParameterError,
         NotFound.
@@ -244,6 +254,9 @@ class Application(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
+    def folders(self, name: str) -> Sequence[Path]:
+        """As ``Context.folders``. (1.1)"""
+
     def submit(self, pipeline: str, params: Mapping[str, Any], owner: str = "local") -> Job: ...
     def job(self, job_id: str) -> Job: ...
 
@@ -277,6 +290,16 @@ class Hooks:
     @hookspec
     def register_model_kinds(self) -> Iterable[ModelKind]:
         """At start: how model files are recognised."""
+        return ()
+
+    @hookspec
+    def register_choices(self) -> Iterable[ChoiceSource]:
+        """At start: lists that choices of forms are taken from."""
+        return ()
+
+    @hookspec
+    def register_prompt_syntaxes(self) -> Iterable[PromptSyntax]:
+        """At start: languages that prompts are read in while they are typed."""
         return ()
 
     @hookspec
@@ -342,11 +365,13 @@ __all__ = [
     "Artifact",
     "ArtifactRecord",
     "Cancelled",
+    "ChoiceSource",
     "CommandSpec",
     "Component",
     "ComponentKey",
     "Context",
     "ExecutorSpec",
+    "FieldError",
     "Hooks",
     "ImageContext",
     "Job",
@@ -362,6 +387,10 @@ __all__ = [
     "Params",
     "Pipeline",
     "PipelineSpec",
+    "PromptQuestion",
+    "PromptReading",
+    "PromptRemark",
+    "PromptSyntax",
     "Recipe",
     "ResolvedModel",
     "SettingsSpec",
@@ -375,6 +404,7 @@ __all__ = [
     "colour",
     "describe",
     "dynamic_choice",
+    "dynamic_choices",
     "file",
     "folder",
     "hookimpl",
@@ -385,6 +415,7 @@ __all__ = [
     "model",
     "number",
     "prompt",
+    "record",
     "seed",
     "size",
     "text",

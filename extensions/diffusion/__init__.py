@@ -8,10 +8,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from webui.api import ModelKind, PipelineSpec, SettingsSpec, TabSpec, hookimpl
+from webui.api import (
+    Application,
+    ChoiceSource,
+    ModelKind,
+    PipelineSpec,
+    PromptSyntax,
+    SettingsSpec,
+    TabSpec,
+    hookimpl,
+)
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
 from .params_pictures import Edit, Img2Img, Inpaint
+from .prompts import reading, routes
+from .prompts.styles import style_names
 
 _CLIP = Path(__file__).resolve().parent / "configs" / "clip"
 
@@ -68,6 +79,21 @@ def register_tabs() -> Iterable[TabSpec]:
 @hookimpl
 def register_model_kinds() -> Iterable[ModelKind]:
     return [ModelKind("text_to_image", "Text to image", recognise=_recognise)]
+
+
+@hookimpl
+def register_choices() -> Iterable[ChoiceSource]:
+    return [ChoiceSource("diffusion.styles", "Styles", style_names)]
+
+
+@hookimpl
+def register_prompt_syntaxes() -> Iterable[PromptSyntax]:
+    return [PromptSyntax(reading.SYNTAX, "Prompt", reading.read)]
+
+
+@hookimpl
+def app_started(app: Application) -> None:
+    routes.add(app)
 
 
 @hookimpl

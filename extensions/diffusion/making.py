@@ -45,6 +45,7 @@ class DrawingPipeline:
                     image,
                     index=index,
                     seed=task.seed_of(index),
+                    params=task.record(index),
                     infotext={**_infotext(model, params), **drawing.infotext(), **task.infotext()},
                 )
 

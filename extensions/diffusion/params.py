@@ -69,8 +69,15 @@ SIZE_PRESETS = ("512x512", "768x768", "1024x1024", "832x1216", "1216x832")
 class Prompted(declare.Params):
     """What is drawn, and by which model."""
 
-    prompt: str = declare.prompt(label="Prompt", help="What the picture shows", placeholder="Describe the picture")
-    negative_prompt: str = declare.prompt(label="Negative prompt", help="What it should not show", rows=2)
+    prompt: str = declare.prompt(
+        label="Prompt", help="What the picture shows", placeholder="Describe the picture", syntax="diffusion.prompt"
+    )
+    negative_prompt: str = declare.prompt(
+        label="Negative prompt", help="What it should not show", rows=2, syntax="diffusion.prompt", negative=True
+    )
+    styles: tuple[str, ...] = declare.dynamic_choices(
+        "diffusion.styles", label="Styles", help="Saved pieces of prompts that are put around these, in this order"
+    )
     model: str = declare.model(kind="text_to_image", help="Empty: the first model of this kind")
 
 
@@ -206,7 +213,15 @@ class Adapted(declare.Params):
     lora_3_weight: float = _lora_weight(3)
 
 
-class Drawn(Computed, Adapted, Batched, Sampled, Prompted):
+class Settled(declare.Params):
+    """What a picture's prompts were made from, in its recipe: they hold what styles and wildcards came to."""
+
+    prompt_template: str = declare.record("", label="Prompt as typed")
+    negative_template: str = declare.record("", label="Negative prompt as typed")
+    applied_styles: tuple[str, ...] = declare.record((), label="Styles that were put on")
+
+
+class Drawn(Settled, Computed, Adapted, Batched, Sampled, Prompted):
     """What every pipeline that draws is asked, whatever it begins with."""
 
 

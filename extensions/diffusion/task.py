@@ -4,6 +4,7 @@ of the call, and what becomes of the pictures. The base is text to image; others
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from .calling import refuse_other_tasks
 from .guidance import Call
 from .loading import Plan
 from .params import Drawn
+from .prompts.wording import Wording
 from .prompts.words import Words
 from .sizes import fit_size, size_multiple
 
@@ -23,8 +25,10 @@ class Task:
     """Text to image. One instance serves one job; picture i of it has the seed + i."""
 
     def __init__(self, params: Drawn, context: Context) -> None:
+        """Raises ParameterError."""
         self.params = params
         self.context = context
+        self.wording = Wording(params, context.folders)
 
     @property
     def count(self) -> int:
@@ -38,11 +42,20 @@ class Task:
 
     def words(self, indices: Sequence[int]) -> Words:
         """What the pictures ``indices``, which are drawn together, are told."""
-        return Words.read(self.params.prompt, self.params.negative_prompt)
+        worded = self.wording.of(self.seed_of(indices[0]))
+        for note in worded.notes:
+            self.context.warn(note)
+        return worded.words
+
+    def record(self, index: int) -> dict[str, Any]:
+        """Parameters that the recipe of picture ``index`` has in place of the job's."""
+        return self.wording.of(self.seed_of(index)).record
 
     def groups(self, indices: Sequence[int], size: int) -> list[Sequence[int]]:
-        """``indices`` in runs of at most ``size`` that can be drawn together."""
-        return [indices[start : start + size] for start in range(0, len(indices), size)]
+        """``indices`` in runs of at most ``size`` that can be drawn together: those that are told the same."""
+        told = itertools.groupby(indices, lambda index: self.wording.of(self.seed_of(index)).words.texts)
+        runs = [list(run) for _, run in told]
+        return [run[start : start + size] for run in runs for start in range(0, len(run), size)]
 
     def seed_of(self, index: int) -> int:
         """The seed that picture ``index`` is recorded with."""

@@ -55,6 +55,8 @@ def add_parameters(parser: argparse.ArgumentParser, parameters: Sequence[Paramet
     """An option for each declared parameter. Values stay text: the declaration itself reads and checks them."""
     groups: dict[str, Any] = {}
     for row in parameters:
+        if row.kind == "record":
+            continue
         title = row.group or "parameters"
         group = groups.setdefault(title, parser.add_argument_group(title))
         help_text = " ".join(filter(None, [row.label + (":" if row.help else ""), row.help, _range(row)]))
@@ -67,6 +69,8 @@ def add_parameters(parser: argparse.ArgumentParser, parameters: Sequence[Paramet
             group.add_argument(row.option, action=argparse.BooleanOptionalAction, **common)
         elif row.kind == "images":
             group.add_argument(row.option, nargs="+", metavar="FILE", **common)
+        elif row.kind == "dynamic_choices":
+            group.add_argument(row.option, nargs="+", metavar="NAME", **common)
         else:
             group.add_argument(row.option, metavar=_metavar(row), **common)
 

@@ -28,6 +28,8 @@ WidgetKind = Literal[
     "number",
     "choice",
     "dynamic_choice",
+    "dynamic_choices",
+    "record",
     "seed",
     "size",
     "boolean",
@@ -73,7 +75,9 @@ class Parameter:
     options: tuple[tuple[str, str], ...] = ()
     """(value, label) pairs of a ``choice``."""
     source: str = ""
-    """Of a ``dynamic_choice``: the name of the list it takes its options from. Of a ``model``: the kind of model."""
+    """Of a ``dynamic_choice`` and of ``dynamic_choices``: the name of the list they take their options from. Of a
+    ``model``: the kind of model.
+    """
     group: str = ""
     advanced: bool = False
     auto: Any = None
@@ -138,9 +142,13 @@ def prompt(
     rows: int = 3,
     placeholder: str = "",
     tokens: bool = True,
+    syntax: str = "",
+    negative: bool = False,
     max_length: int = 20_000,
 ) -> Any:
-    """Several lines of text, with a count of the chosen model's tokens where ``tokens``."""
+    """Several lines of text, with a count of the chosen model's tokens where ``tokens``. ``syntax`` is the id of the
+    ``PromptSyntax`` that it is read with, ``negative`` tells that one that it is a negative prompt.
+    """
     return _declare(
         default,
         "prompt",
@@ -152,6 +160,8 @@ def prompt(
         rows=rows,
         placeholder=placeholder,
         tokens=tokens,
+        syntax=syntax,
+        negative=negative or None,
     )
 
 
@@ -230,6 +240,31 @@ def dynamic_choice(
 ) -> Any:
     """One of a list known only at run time, named by ``source``; not enforced at the edge, the pipeline checks it."""
     return _declare(default, "dynamic_choice", label, help=help, group=group, advanced=advanced, source=source)
+
+
+def dynamic_choices(
+    source: str, *, label: str, help: str = "", group: str = "", advanced: bool = False, maximum: int = 32
+) -> Any:
+    """Several of a list known only at run time, in the order chosen; declare the field as ``tuple[str, ...]``. As
+    ``dynamic_choice`` otherwise.
+    """
+    return _declare(
+        (),
+        "dynamic_choices",
+        label,
+        help=help,
+        group=group,
+        advanced=advanced,
+        constraints={"max_length": maximum},
+        source=source,
+    )
+
+
+def record(default: Any, *, label: str, help: str = "") -> Any:
+    """What no form shows and no person sets: a pipeline writes it into recipes (``Artifact.params``), and finds it when
+    a picture is made again.
+    """
+    return _declare(default, "record", label, help=help)
 
 
 def seed(default: int = -1, *, label: str = "Seed", help: str = "-1 draws one at random", group: str = "") -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +58,14 @@ class Settings(BaseModel):
     strict_extensions: bool = False
     extensions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of extensions, by id."""
+
+    def folders(self, name: str) -> list[Path]:
+        """Where a user's files of one sort may lie, there or not: first in the data folder, then beside the models.
+        Raises ValueError for what is no plain name.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+            raise ValueError(f"{name!r} is no name of a folder")
+        return [base / name for base in (self.data_dir, *self.models_dirs)]
 
     @property
     def library_dir(self) -> Path:

@@ -72,6 +72,74 @@ class ModelKind:
     recognise: Callable[[Path], Mapping[str, Any] | None] | None = None
 
 
+Folders = Callable[[str], Sequence[Path]]
+"""The user's folders of a name, there or not: the data folder's, where files may be written, then those of models."""
+
+
+@dataclass(frozen=True)
+class ChoiceSource:
+    """A list that ``dynamic_choice`` and ``dynamic_choices`` take their options from. ``choices`` is called whenever a
+    form is shown, in the web process: it reads little, and imports nothing heavy.
+    """
+
+    id: str
+    title: str
+    choices: Callable[[Folders], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class PromptQuestion:
+    """A prompt that a person is typing."""
+
+    text: str
+    negative: bool
+    family: str
+    """Of the chosen model; empty where unknown."""
+    seed: int
+    folders: Folders
+    tokenize: Callable[[str], Sequence[int]]
+    """The tokens of a text for the chosen model, without start and end."""
+    limit: int
+    """How many of them its text encoder takes at once."""
+    token: Callable[[str], int | None]
+    """The number of one token as the vocabulary has it, such as ``,</w>``; None where it has none."""
+
+
+@dataclass(frozen=True)
+class PromptRemark:
+    """What is to be said of ``text[start:end]``: a sentence in English with ``{names}`` for ``values``, which the page
+    translates before it fills them in.
+    """
+
+    start: int
+    end: int
+    message: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    error: bool = False
+
+
+@dataclass(frozen=True)
+class PromptReading:
+    """What a prompt is, as the page shows it."""
+
+    chunks: tuple[int, ...]
+    """Tokens in each chunk that the text encoder is given; of several texts, those of the longest."""
+    remarks: tuple[PromptRemark, ...] = ()
+    exact: bool = True
+    """False where the count depends on what is drawn at random."""
+
+
+@dataclass(frozen=True)
+class PromptSyntax:
+    """A language of prompts. ``read`` is called while a person types, in the web process: it never raises, and imports
+    nothing heavy.
+    """
+
+    id: str
+    title: str
+    read: Callable[[PromptQuestion], PromptReading]
+
+
 @dataclass(frozen=True)
 class SettingsSpec:
     """The settings of one extension, declared like parameters."""

@@ -241,6 +241,9 @@ class JobContext:
         if trouble:
             self.warn(trouble)
 
+    def folders(self, name: str) -> list[Path]:
+        return self._around.settings.folders(name)
+
     def open_image(self, ref: str) -> Image:
         return self._around.uploads.open_image(ref)
 

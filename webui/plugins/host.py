@@ -23,7 +23,17 @@ import pluggy
 from webui.api import API_VERSION, Hooks
 from webui.core.errors import ExtensionError, NotFound, SetupError
 from webui.core.settings import ROOT, Settings
-from webui.core.specs import CommandSpec, ExecutorSpec, ModelKind, PipelineSpec, SettingsSpec, TabSpec, TunnelSpec
+from webui.core.specs import (
+    ChoiceSource,
+    CommandSpec,
+    ExecutorSpec,
+    ModelKind,
+    PipelineSpec,
+    PromptSyntax,
+    SettingsSpec,
+    TabSpec,
+    TunnelSpec,
+)
 
 from .discover import FOLDER_PACKAGE, Found, find_folders, find_packages
 from .guard import StartGuard
@@ -126,6 +136,14 @@ class ExtensionHost:
     @property
     def model_kinds(self) -> Mapping[str, ModelKind]:
         return types.MappingProxyType(self._declared.model_kinds)
+
+    @property
+    def choices(self) -> Mapping[str, ChoiceSource]:
+        return types.MappingProxyType(self._declared.choices)
+
+    @property
+    def prompt_syntaxes(self) -> Mapping[str, PromptSyntax]:
+        return types.MappingProxyType(self._declared.prompt_syntaxes)
 
     @property
     def settings_specs(self) -> Mapping[str, SettingsSpec]:

@@ -9,13 +9,25 @@ from types import MappingProxyType
 from typing import Any
 
 from webui.core.parameters import Params, describe
-from webui.core.specs import CommandSpec, ExecutorSpec, ModelKind, PipelineSpec, SettingsSpec, TabSpec, TunnelSpec
+from webui.core.specs import (
+    ChoiceSource,
+    CommandSpec,
+    ExecutorSpec,
+    ModelKind,
+    PipelineSpec,
+    PromptSyntax,
+    SettingsSpec,
+    TabSpec,
+    TunnelSpec,
+)
 
 DECLARING_HOOKS: Mapping[str, tuple[str, type]] = MappingProxyType(
     {
         "register_pipelines": ("pipelines", PipelineSpec),
         "register_tabs": ("tabs", TabSpec),
         "register_model_kinds": ("model_kinds", ModelKind),
+        "register_choices": ("choices", ChoiceSource),
+        "register_prompt_syntaxes": ("prompt_syntaxes", PromptSyntax),
         "register_settings": ("settings", SettingsSpec),
         "register_executors": ("executors", ExecutorSpec),
         "register_tunnels": ("tunnels", TunnelSpec),
@@ -39,6 +51,8 @@ class Declared:
     pipelines: dict[str, PipelineSpec] = field(default_factory=dict)
     tabs: dict[str, TabSpec] = field(default_factory=dict)
     model_kinds: dict[str, ModelKind] = field(default_factory=dict)
+    choices: dict[str, ChoiceSource] = field(default_factory=dict)
+    prompt_syntaxes: dict[str, PromptSyntax] = field(default_factory=dict)
     settings: dict[str, SettingsSpec] = field(default_factory=dict)
     executors: dict[str, ExecutorSpec] = field(default_factory=dict)
     tunnels: dict[str, TunnelSpec] = field(default_factory=dict)
@@ -78,6 +92,10 @@ def _check(extension: str, spec: Any) -> None:
             raise DeclarationError(f"pipeline id {spec.id!r}: expected {extension}.<name> in lower case")
         if not _RUN.fullmatch(spec.run):
             raise DeclarationError(f"pipeline {spec.id!r}: run is {spec.run!r}, expected 'package.module:Class'")
+    if isinstance(spec, (ChoiceSource, PromptSyntax)) and not (
+        _PIPELINE_ID.fullmatch(spec.id) and spec.id.startswith(f"{extension}.")
+    ):
+        raise DeclarationError(f"id {spec.id!r}: expected {extension}.<name> in lower case")
     if isinstance(spec, (PipelineSpec, SettingsSpec)):
         if not (isinstance(spec.params, type) and issubclass(spec.params, Params)):
             raise DeclarationError(f"{spec.id!r}: params must be a subclass of webui.api.Params, got {spec.params!r}")

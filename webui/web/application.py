@@ -55,6 +55,9 @@ class _Application:
     def settings(self) -> Mapping[str, Any]:
         return self._services.settings.model_dump(mode="json")
 
+    def folders(self, name: str) -> Sequence[Path]:
+        return self._services.settings.folders(name)
+
     def submit(self, pipeline: str, params: Mapping[str, Any], owner: str = "local") -> Job:
         return self._services.jobs.submit(find_pipeline(self._services, pipeline).id, params, owner)
 

@@ -26,6 +26,11 @@ class Words:
         return Words(parse(prompt), parse(negative_prompt, negative=True))
 
     @property
+    def texts(self) -> tuple[str, str]:
+        """What was read."""
+        return self.prompt.text, self.negative.text
+
+    @property
     def networks(self) -> tuple[LoraTag, ...]:
         """Networks that the prompt names, in its order."""
         return self.prompt.networks
@@ -46,7 +51,10 @@ class Words:
 
     def notes(self) -> list[str]:
         """What does not do what its form asks for, for the job's warnings."""
-        return [*_notes("prompt", self.prompt), *_notes("negative prompt", self.negative)]
+        return [
+            *notes_of("prompt", self.prompt.text, self.prompt.remarks),
+            *notes_of("negative prompt", self.negative.text, self.negative.remarks),
+        ]
 
 
 def _plain(prompt: Prompt) -> str:
@@ -56,8 +64,9 @@ def _plain(prompt: Prompt) -> str:
     return " ".join(text for part in prompt.parts if (text := plain(part.at(0, _MANY_STEPS))))
 
 
-def _notes(name: str, prompt: Prompt) -> Iterable[str]:
-    return [f"In the {name}, at {place(prompt.text, remark)}: {remark}" for remark in prompt.remarks if remark.error]
+def notes_of(name: str, text: str, remarks: Iterable[Remark]) -> list[str]:
+    """What is wrong in the prompt called ``name``, and where, as sentences."""
+    return [f"In the {name}, at {place(text, remark)}: {remark}" for remark in remarks if remark.error]
 
 
 def place(text: str, remark: Remark) -> str:

@@ -64,7 +64,7 @@ class Form:
     def __init__(self, spec: PipelineSpec, services: FormServices, element: str = "") -> None:
         self.spec = spec
         self.slug = element or slug(spec.id)
-        self.rows = describe(spec.params)
+        self.rows = tuple(row for row in describe(spec.params) if row.kind != "record")
         self._services = services
         self._factory = WidgetFactory(self.slug, services.files, services.options)
         self.widgets: list[Widget] = []
@@ -289,6 +289,8 @@ class Form:
     def _update(self, widget: Widget, values: Mapping[str, Any]) -> Any:
         row = widget.rows[0]
         value = widget.show(values)
+        if row.kind == "dynamic_choices":
+            return gr.update(choices=self._factory.choices_for(row, value), value=value)
         if row.kind in ("model", "dynamic_choice"):
             value = value or (self._services.options.default(row.source) if row.kind == "model" else "")
             return gr.Dropdown(choices=self._factory.choices_with(row, value), value=value)

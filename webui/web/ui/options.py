@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from webui.catalog.catalog import Catalog, titles
 from webui.core.errors import LifelikeError
 from webui.core.parameters import Parameter
 
+log = logging.getLogger(__name__)
+
 
 class ModelOptions:
     """The catalog as forms read it: no error of a model file stops a page from being built."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, lists: Mapping[str, Callable[[], Sequence[str]]] | None = None) -> None:
+        """``lists``: what choices that are no models are taken from, by name."""
         self._catalog = catalog
+        self._lists = lists or {}
 
     def choices(self, kind: str) -> list[tuple[str, str]]:
-        """(label, reference) of every usable model of ``kind``."""
+        """(label, reference) of every usable model of ``kind``, or of the list of that name."""
+        if kind in self._lists:
+            return [(name, name) for name in self._listed(kind)]
         usable = [entry for entry in self._catalog.entries(kind) if entry.usable]
         return [(label, ref) for ref, label in titles(usable)]
+
+    def _listed(self, name: str) -> Sequence[str]:
+        try:
+            return tuple(str(one) for one in self._lists[name]())
+        except Exception:  # an extension's function: whatever it raises, the form is shown without its list
+            log.exception("the list %s cannot be read", name)
+            return ()
 
     def default(self, kind: str) -> str:
         """The reference that an empty one stands for; empty where there is no model."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -21,11 +23,17 @@ from .widgets import Files
 def form_services(services: Services) -> FormServices:
     """What forms need, out of what the composition root gave."""
     return FormServices(
-        options=ModelOptions(services.catalog),
+        options=ModelOptions(services.catalog, choice_lists(services)),
         presets=PresetStore(services.settings.data_dir / "presets"),
         files=Files(put=services.uploads.put, path=services.uploads.path),
         submit=services.jobs.submit,
     )
+
+
+def choice_lists(services: Services) -> dict[str, Callable[[], Sequence[str]]]:
+    """The lists that extensions declared, by name."""
+    folders = services.settings.folders
+    return {name: partial(source.choices, folders) for name, source in services.host.choices.items()}
 
 
 def mount(app: FastAPI, services: Services) -> FastAPI:

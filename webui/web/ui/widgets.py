@@ -218,6 +218,39 @@ class WidgetFactory:
         )
         return _plain(row, box, lambda met: str(met or ""))
 
+    def _dynamic_choices(
+        self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]
+    ) -> Widget:
+        """The list is read again whenever it is opened: what it holds may have been saved since."""
+        row = rows[0]
+        chosen = list(values[row.name] or ())
+        box = gr.Dropdown(
+            self.choices_for(row, chosen),
+            value=chosen,
+            multiselect=True,
+            allow_custom_value=True,  # else Gradio warns of every value: it looks for the whole list among the options
+            info=form_help(row.help) or None,
+            interactive=True,
+            **common,
+        )
+        box.focus(
+            lambda met: gr.update(choices=self.choices_for(row, list(met or ()))),
+            box,
+            box,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        return Widget(
+            (row,), box, lambda met: {row.name: [str(one) for one in met or ()]}, lambda params: list(params[row.name])
+        )
+
+    def choices_for(self, row: Parameter, chosen: Sequence[str]) -> list[tuple[str, str]]:
+        """The options of a list of several, with those that are ``chosen`` among them."""
+        choices = self._options.choices(row.source)
+        known = {value for _, value in choices}
+        return [*choices, *((one, one) for one in chosen if one not in known)]
+
     def _model(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         """Hub ids and other references may be typed."""
         row = rows[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webui.api import PipelineSpec, TabSpec, hookimpl
+from webui.api import ChoiceSource, PipelineSpec, TabSpec, hookimpl
 
 from .params import BlendParams, DrawParams, EverythingParams
 
@@ -26,6 +26,11 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             id="sketch.everything", title="Everything", params=EverythingParams, run=run + "Everything", tab="tools"
         ),
     ]
+
+
+@hookimpl
+def register_choices() -> Iterable[ChoiceSource]:
+    return [ChoiceSource("sketch.moods", "Moods", lambda folders: ["calm", "wild"])]
 
 
 @hookimpl

@@ -41,6 +41,8 @@ class EverythingParams(declare.Params):
     prompt: str = declare.prompt(label="Prompt")
     model: str = declare.model(kind="text_to_image")
     upscaler: str = declare.dynamic_choice("", "upscaler", label="Upscaler")
+    moods: tuple[str, ...] = declare.dynamic_choices("sketch.moods", label="Moods")
+    origin: str = declare.record("", label="Origin")
     count: int = declare.integer(3, minimum=0, maximum=10, label="Count")
     amount: float = declare.number(0.25, minimum=-1.0, maximum=1.0, label="Amount")
     mode: str = declare.choice("b", ["a", "b", "c", "d"], label="Mode")
