@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -188,5 +189,5 @@ def test_a_model_that_gives_nan_fails_with_words(generate: Generate, tiny: Any, 
 
 
 def test_groups_keep_order_and_size() -> None:
-    task = Task(Txt2Img(), None)
+    task = Task(Txt2Img(), SimpleNamespace(folders=lambda name: []))
     assert [list(group) for group in task.groups([1, 2, 4, 7, 8], 2)] == [[1, 2], [4, 7], [8]]
