@@ -14,7 +14,7 @@ from webui.core.settings import ROOT, Settings
 from webui.plugins.host import ExtensionHost
 from webui.web.services import Services
 from webui.web.ui import head, i18n, shell
-from webui.web.ui.page import form_services
+from webui.web.ui.page import choice_lists, form_services
 
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -52,6 +52,7 @@ def test_every_component_of_the_host_is_translated(services: Services, tables: d
     declared = words.of_declarations(services.host.pipelines.values(), services.host.tabs)
     own = words.of_blocks(page) - declared - {"A tab of its own"}
     values = {value for spec in services.host.pipelines.values() for value in _option_values(spec)}
+    values |= {name for names in choice_lists(services).values() for name in names()}  # what people named
     assert {tag: missing(own - values, table) for tag, table in tables.items()} == {tag: [] for tag in tables}
 
 
