@@ -19,7 +19,7 @@ from extensions.diffusion.calling import refuse_other_tasks
 from extensions.diffusion.hub import needed_files
 from extensions.diffusion.libraries import find_class
 from extensions.diffusion.loading import choose_variant, make_plan, requests
-from extensions.diffusion.params import DiffusionSettings, Txt2Img
+from extensions.diffusion.params import Txt2Img
 from extensions.diffusion.single_file import CONFIGS
 from extensions.diffusion.tests import ldm_layout
 from webui.api import ModelError, describe
