@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import webuiapi
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from tests.integration.server import ROOT, Server, running
 from webui.library import metadata
@@ -47,6 +47,23 @@ def test_txt2img(client: webuiapi.WebUIApi) -> None:
     assert (result.parameters["steps"], result.parameters["enable_hr"]) == (2, False)
     again = client.txt2img(prompt=PROMPT, negative_prompt="hat", seed=6, cfg_scale=3, **QUICK)
     assert again.image.tobytes() == result.images[1].tobytes()
+
+
+def test_img2img(client: webuiapi.WebUIApi) -> None:
+    begun = client.txt2img(prompt=PROMPT, seed=11, **{**QUICK, "steps": 8}).image
+    same = {"images": [begun], "prompt": "a sad person in a green hat", "seed": 3, **QUICK, "steps": 8}
+    near, far = (client.img2img(denoising_strength=strength, **same) for strength in (0.1, 1.0))
+    assert near.image.size == far.image.size == (64, 64)
+    assert distance(near.image, begun) < distance(far.image, begun) / 2
+    assert near.info["denoising_strength"] == 0.1
+    assert near.parameters["init_images"] is None
+    assert "Denoising strength: 0.1" in near.info["infotexts"][0]
+
+
+def distance(one: Image.Image, other: Image.Image) -> float:
+    """Mean difference of channel values in 0..255."""
+    channels = ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean
+    return sum(channels) / len(channels)
 
 
 def test_png_info_reads_what_txt2img_wrote(client: webuiapi.WebUIApi) -> None:
