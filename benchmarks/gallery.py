@@ -22,11 +22,16 @@ sys.path.insert(0, str(ROOT))
 
 from webui.core.jobs import ArtifactRecord  # noqa: E402
 from webui.core.recipes import ModelUse, Recipe  # noqa: E402
-from webui.library.index import Entry, Index  # noqa: E402
+from webui.library.index import Index  # noqa: E402
+from webui.library.marks import Marks  # noqa: E402
+from webui.library.rows import Entry  # noqa: E402
 
 BOUND_MS = 100.0
 BATCH = 2000
-WORDS = "person hair glasses background smiling long short red blue green hat beard crown sweater laughing pink".split()
+WORDS = (
+    "person", "hair", "glasses", "background", "smiling", "long", "short", "red",
+    "blue", "green", "hat", "beard", "crown", "sweater", "laughing", "pink",
+)  # fmt: skip
 QUERIES = {
     "word_in_all": "person",
     "two_words": "laughing crown",
@@ -48,6 +53,13 @@ QUERIES = {
     "sampler": 'sampler:"Euler a"',
     "date": "date:1970-01-01",
     "favourite": "favourite:yes",
+    "rating": "rating:>=4",
+    "rating_in_none": "rating:5",
+    "tag": "tag:portrait",
+    "tag_of_most": "tag:keep",
+    "tag_in_none": "tag:nobody",
+    "collection": 'collection:"Best of"',
+    "negative_prompt": "negative_prompt:*quality*",
 }
 
 
@@ -80,6 +92,8 @@ def questions(index: Index) -> dict[str, Callable[[], object]]:
         "middle_page": lambda: index.page(limit=60, cursor=str(_middle(index))),
         "favourites": lambda: index.page(limit=60, favourites=True),
         "trash": lambda: index.page(limit=60, trashed=True),
+        "tags": lambda: index.names("tag"),
+        "collections": lambda: index.names("collection"),
         "neighbours": lambda: index.neighbours(f"j{_middle(index) % 1000:06}-0"),
     }
     for name, query in QUERIES.items():
@@ -143,7 +157,7 @@ def entry_of(number: int, prompt: str, chance: random.Random) -> Entry:
         params=params,
         seed=number,
         models=(ModelUse(ref=params["model"], sha256="ab" * 32),),
-        libraries={name: "1.0.0" for name in ("torch", "diffusers", "transformers", "numpy", "pillow")},
+        libraries=dict.fromkeys(("torch", "diffusers", "transformers", "numpy", "pillow"), "1.0.0"),
         device={"class": "cuda", "name": "a device", "dtype": "float16"},
     )
     record = ArtifactRecord(
@@ -161,7 +175,12 @@ def entry_of(number: int, prompt: str, chance: random.Random) -> Entry:
         height=512,
         created_at=float(number),
     )
-    return Entry(record, recipe, favourite=number % 100 == 0, trashed=number % 1000 == 1)
+    marks = Marks(
+        rating=4 if number % 50 == 0 else 0,
+        tags=(("keep",) if number % 10 else ()) + (("portrait",) if number % 300 == 0 else ()),
+        collections=("Best of",) if number % 1000 == 0 else (),
+    )
+    return Entry(record, recipe, favourite=number % 100 == 0, trashed=number % 1000 == 1, marks=marks)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from webui.core.errors import NotFound, SetupError
 from webui.core.jobs import ArtifactRecord
 from webui.library import schema
-from webui.library.index import Entry, Index
+from webui.library.index import Index
+from webui.library.marks import Marks
 from webui.library.query import Term, compile_query, terms
+from webui.library.rows import Entry
 
 
 @pytest.fixture
@@ -202,6 +204,50 @@ def test_searches(index, put, query: str, expected: str) -> None:
     assert "".join(one[-1] for one in found(index, query)) == expected
 
 
+@pytest.mark.parametrize("word", ["q", "qz", "z", "发", "红发", "r", "e.", "."])
+def test_short_words_are_found_wherever_they_stand(index, put, word: str) -> None:
+    texts = ["qz first", "in a qz middle", "at the end qz", "红发", "一个红发的人", "the r", "title.", "q", "", "e"]
+    for number, one in enumerate(texts):
+        put(f"a-{number}", prompt=one if number % 2 else "", title="" if number % 2 else one)
+    assert found(index, word) == [f"a-{n}" for n in range(9, -1, -1) if word in texts[n]]
+
+
+def test_marks_are_found_counted_and_kept(index, put) -> None:
+    for number in range(4):
+        put(f"a-{number}", created_at=float(number), trashed=number == 3)
+    index.set_marks(
+        {
+            "a-0": Marks(5, ("Portrait", "红发"), ("Best of",)),
+            "a-1": Marks(2, ("portrait of a cat",)),
+            "a-2": Marks(0, ("Portrait",), ("Best of", "2026")),
+            "a-3": Marks(1, ("Portrait",)),
+            "none-0": Marks(1),
+        }
+    )
+    assert found(index, "tag:portrait") == ["a-2", "a-0"]
+    assert found(index, "tag:portrait*") == ["a-2", "a-1", "a-0"]
+    assert found(index, "-tag:portrait") == ["a-1"]
+    assert found(index, "tag:红发 rating:>=4") == ["a-0"]
+    assert found(index, 'collection:"best of"') == ["a-2", "a-0"]
+    assert found(index, "rating:1..4") == ["a-1"]
+    assert index.names("tag") == [("Portrait", 2, "a-2"), ("portrait of a cat", 1, "a-1"), ("红发", 1, "a-0")]
+    assert index.names("collection") == [("2026", 1, "a-2"), ("Best of", 2, "a-2")]
+    assert index.marked_ids() == {"a-0", "a-1", "a-2", "a-3"}
+    again = put("a-0", created_at=9.0)
+    assert again.marks == Marks(5, ("Portrait", "红发"), ("Best of",))
+    index.set_marks({"a-0": Marks()})
+    assert index.get("a-0").marks == Marks()
+    index.remove(["a-2"])
+    assert index.names("collection") == []
+
+
+def test_a_parameter_named_as_a_mark_is_none(index, put) -> None:
+    put("a-0", tag="x", collection="y", other="z")
+    assert found(index, "tag:x") == []
+    assert found(index, "other:z") == ["a-0"]
+    assert index.names("tag") == []
+
+
 def test_search_without_a_text_index_finds_the_same(tmp_path: Path, index, put) -> None:
     put("a-0", prompt="a girl with RED hair")
     put("a-1", prompt="一个红发女孩")
@@ -341,8 +387,7 @@ def test_a_page_is_read_in_order_and_never_sorted(index, put, query: str, favour
     asked: list[tuple[str, tuple]] = []
     sa.event.listen(index._engine, "before_cursor_execute", lambda *event: asked.append((event[2], event[3])))
     index.page(query, favourites=favourites, cursor="9999999999999999")
-    statement, values = asked[0]
-    assert "LIMIT 51" in statement
+    ((statement, values),) = [one for one in asked if "LIMIT 51" in one[0]]
     with index._engine.connect() as connection:
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert plan

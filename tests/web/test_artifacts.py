@@ -117,7 +117,7 @@ def test_a_favourite_is_found_among_favourites(client: TestClient, made: dict[st
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [({}, "favourite"), ({"favourite": "maybe"}, "favourite"), ({"seed": 1}, "favourite")]
+    ("body", "name"), [({"rating": 9}, "rating"), ({"favourite": "maybe"}, "favourite"), ({"seed": 1}, "seed")]
 )
 def test_a_wrong_change_is_named(client: TestClient, made: dict[str, Any], body: dict[str, Any], name: str) -> None:
     answer = client.patch(made["url"], json=body)

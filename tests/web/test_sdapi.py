@@ -24,7 +24,8 @@ from webui.core.jobs import Job, JobPreview, JobProgress, JobStarted, Progress
 from webui.library.encode import write_image
 from webui.web.access import AccessPolicy
 from webui.web.application import create_app
-from webui.web.sdapi.requests import Img2Img, Txt2Img, parse
+from webui.web.http_api.body import parse_model as parse
+from webui.web.sdapi.requests import Img2Img, Txt2Img
 from webui.web.sdapi.running import Running
 from webui.web.sdapi.sampling import sampling
 from webui.web.sdapi.translate import translate

@@ -12,9 +12,10 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -50,6 +51,8 @@ class Described:
 
     record: ArtifactRecord
     recipe: Recipe | None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """What a picture without a recipe of ours says of how it was made, in our names."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,7 @@ class LibraryFiles:
             height=meta.height,
             created_at=_created(name, stat.st_mtime),
         )
-        return Described(record, recipe)
+        return Described(record, recipe, {} if recipe else meta.params)
 
     def _describe_other(self, path: Path, relative: str, name: FileName, stat: os.stat_result) -> Described:
         kind, title, recipe = read_sidecar(path)

@@ -8,7 +8,6 @@ new pictures arrive.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import time
@@ -20,31 +19,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from webui.core.errors import NotFound
-from webui.core.jobs import ArtifactRecord
 from webui.core.recipes import Recipe
 
-from .infotext import clean_text
-from .query import Conditions, compile_query, normalise
-from .schema import ARTIFACTS, DETAILS, SEARCH, has_trigrams, migrate
+from . import facets, rows, text
+from .marks import Marks
+from .query import Conditions, compile_query
+from .rows import Entry, Item
+from .schema import ARTIFACTS, DETAILS, has_trigrams, migrate
 
 MAX_PAGE = 500
-_TRIGRAM = 3
-
-
-@dataclass(frozen=True)
-class Item:
-    """One artifact of the gallery."""
-
-    record: ArtifactRecord
-    prompt: str = ""
-    favourite: bool = False
-    trashed: bool = False
-    n: int = 0
-    """Its place in the order of making; unique."""
-
-    @property
-    def id(self) -> str:
-        return self.record.id
 
 
 @dataclass(frozen=True)
@@ -53,18 +36,6 @@ class Page:
 
     items: tuple[Item, ...]
     next: str = ""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What ``Index.put_all`` writes for one artifact."""
-
-    record: ArtifactRecord
-    recipe: Recipe | None = None
-    favourite: bool | None = None
-    """None keeps what is stored."""
-    trashed: bool = False
-    mtime_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,15 +93,16 @@ class Index:
         """
         with self._writing() as connection:
             for entry in entries:
-                _put(connection, entry)
+                rows.put(connection, entry)
 
     def get(self, artifact_id: str) -> Item:
         """Raises NotFound."""
         with self._engine.connect() as connection:
-            row = connection.execute(_ITEM.where(ARTIFACTS.c.id == artifact_id)).mappings().first()
-        if row is None:
+            n = connection.execute(sa.select(ARTIFACTS.c.n).where(ARTIFACTS.c.id == artifact_id)).scalar()
+            found = rows.items(connection, [n]) if n is not None else ()
+        if not found:
             raise NotFound(f"there is no artifact {artifact_id[:100]!r} in the library.")
-        return _item(row)
+        return found[0]
 
     def recipe(self, artifact_id: str) -> Recipe | None:
         """The recipe as it was indexed; None where the file holds none. Raises NotFound."""
@@ -159,12 +131,12 @@ class Index:
         """Up to ``limit`` artifacts (at most ``MAX_PAGE``) that fit ``query`` (see ``query``), from ``cursor`` on. A
         wrong cursor is none.
         """
-        conditions = _conditions(query, filters, favourites, trashed)
+        conditions = self._conditions(query, filters, favourites, trashed)
         before = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 20 else None
         limit = max(1, min(limit, MAX_PAGE))
         with self._engine.connect() as connection:
             numbers = self._select(connection, conditions, before=before, limit=limit + 1, offset=max(0, offset))
-            items = _items(connection, numbers[:limit])
+            items = rows.items(connection, numbers[:limit])
         return Page(items, str(numbers[limit - 1]) if len(numbers) > limit else "")
 
     def count(
@@ -176,9 +148,9 @@ class Index:
         trashed: bool = False,
     ) -> int:
         """How many artifacts fit."""
-        conditions = _conditions(query, filters, favourites, trashed)
-        sql = f"SELECT count(*) FROM {self._source(conditions)}"
+        conditions = self._conditions(query, filters, favourites, trashed)
         with self._engine.connect() as connection:
+            sql = f"SELECT count(*) FROM {self._source(connection, conditions)}"
             return int(connection.execute(sa.text(sql), conditions.values).scalar_one())
 
     def neighbours(
@@ -192,16 +164,52 @@ class Index:
     ) -> tuple[str, str]:
         """Ids of the next newer and the next older artifact that fit; empty at either end. Raises NotFound."""
         n = self.get(artifact_id).n
-        conditions = _conditions(query, filters, favourites, trashed)
+        conditions = self._conditions(query, filters, favourites, trashed)
         with self._engine.connect() as connection:
             older = self._select(connection, conditions, before=n, limit=1)
             newer = self._select(connection, conditions, after=n, limit=1)
-            found = {item.n: item.id for item in _items(connection, newer + older)}
+            found = {item.n: item.id for item in rows.items(connection, newer + older)}
         return found.get(newer[0], "") if newer else "", found.get(older[0], "") if older else ""
 
     def set_favourite(self, artifact_id: str, favourite: bool) -> None:
         """Raises NotFound."""
         self._set(artifact_id, favourite=int(favourite))
+
+    def set_marks(self, marks: Mapping[str, Marks]) -> None:
+        """Store the marks of artifacts by id, all or none; unknown ids are passed over."""
+        with self._writing() as connection:
+            for artifact_id, one in marks.items():
+                change = sa.update(ARTIFACTS).where(ARTIFACTS.c.id == artifact_id).values(rating=one.rating)
+                n = connection.execute(change.returning(ARTIFACTS.c.n)).scalar()
+                if n is not None:
+                    facets.remove(connection, n, marks_alone=True)
+                    facets.add(connection, n, facets.of_marks(one))
+
+    def names(self, key: str) -> list[tuple[str, int, str]]:
+        """Every tag or collection (``facets.TAG``, ``facets.COLLECTION``): name, how many, the newest's id."""
+        with self._engine.connect() as connection:
+            return facets.counts(connection, key)
+
+    def marked_ids(self) -> set[str]:
+        """Artifacts that have any marks."""
+        sql = (
+            "SELECT id FROM artifacts WHERE rating > 0 OR n IN (SELECT n FROM facet_of WHERE facet IN"
+            f" (SELECT id FROM facets WHERE key IN ('{facets.TAG}', '{facets.COLLECTION}')))"
+        )
+        with self._engine.connect() as connection:
+            return set(connection.exec_driver_sql(sql).scalars())
+
+    def paths(self, artifact_ids: Iterable[str]) -> dict[str, str]:
+        """The records' paths of those artifacts that there are."""
+        wanted = list(artifact_ids)
+        found: dict[str, str] = {}
+        with self._engine.connect() as connection:
+            for start in range(0, len(wanted), 500):
+                some = sa.select(ARTIFACTS.c.id, ARTIFACTS.c.path).where(
+                    ARTIFACTS.c.id.in_(wanted[start : start + 500])
+                )
+                found.update((row.id, row.path) for row in connection.execute(some))
+        return found
 
     def set_trashed(self, artifact_id: str, trashed: bool) -> None:
         """Raises NotFound."""
@@ -211,7 +219,7 @@ class Index:
         """Forget artifacts; unknown ids are passed over."""
         with self._writing() as connection:
             for artifact_id in artifact_ids:
-                _remove(connection, artifact_id)
+                rows.remove(connection, artifact_id)
 
     def stored_files(self) -> dict[tuple[str, bool], Stored]:
         """Every row by (path, whether in the trash)."""
@@ -245,7 +253,16 @@ class Index:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
 
-    def _source(self, conditions: Conditions) -> str:
+    def _conditions(self, query: str, filters: Mapping[str, Any] | None, favourites: bool, trashed: bool) -> Conditions:
+        conditions = compile_query(query, filters, self._trigrams)
+        # The plus keeps the planner from these columns' indexes where nearly every row fits them: rows then come in the
+        # order of pages.
+        conditions.where.append("artifacts.trashed = 1" if trashed else "+artifacts.trashed = 0")
+        if favourites:
+            conditions.where.append("artifacts.favourite = 1")
+        return conditions
+
+    def _source(self, connection: sa.Connection, conditions: Conditions) -> str:
         """FROM and WHERE. Where words are looked for the text index leads, whose rows come in the order of pages:
         CROSS JOIN keeps it so.
         """
@@ -254,19 +271,13 @@ class Index:
         if conditions.words or conditions.excluded:
             tables = "search CROSS JOIN artifacts"
             where.append("artifacts.n = search.rowid")
-            matched = [
-                word for word in conditions.words if self._trigrams and len(word) >= _TRIGRAM and "\0" not in word
-            ]
-            if matched:
-                phrases = " ".join('"' + word.replace('"', '""') + '"' for word in matched)
-                where.append(f"search MATCH {conditions.bind(phrases)}")
-            where += [
-                f"instr(search.text, {conditions.bind(word)}) > 0" for word in conditions.words if word not in matched
-            ]
+            scanned = conditions.words
+            if self._trigrams:
+                phrases, scanned = text.phrases(connection, conditions.words)
+                if phrases:
+                    where.append(f"search MATCH {conditions.bind(phrases)}")
+            where += [f"instr(search.text, {conditions.bind(word)}) > 0" for word in scanned]
             where += [f"instr(search.text, {conditions.bind(word)}) = 0" for word in conditions.excluded]
-        if conditions.details:
-            tables += " CROSS JOIN details"
-            where.append("details.n = artifacts.n")
         return f"{tables} WHERE {' AND '.join(where)}"
 
     def _select(
@@ -280,22 +291,16 @@ class Index:
         offset: int = 0,
     ) -> list[int]:
         """The ``n`` of artifacts that fit, newest first, or oldest first with ``after``."""
-        conditions = Conditions(
-            list(conditions.where), dict(conditions.values), conditions.words, conditions.excluded, conditions.details
-        )
+        conditions = Conditions(list(conditions.where), dict(conditions.values), conditions.words, conditions.excluded)
         order = "search.rowid" if conditions.words or conditions.excluded else "artifacts.n"
         if before is not None:
             conditions.where.append(f"{order} < {conditions.bind(before)}")
         if after is not None:
             conditions.where.append(f"{order} > {conditions.bind(after)}")
         direction = "DESC" if after is None else "ASC"
-        source = self._source(conditions)
+        source = self._source(connection, conditions)
         sql = f"SELECT artifacts.n FROM {source} ORDER BY {order} {direction} LIMIT {limit} OFFSET {offset}"
         return list(connection.execute(sa.text(sql), conditions.values).scalars())
-
-
-_ADD_ARTIFACT, _ADD_DETAILS, _ADD_TEXT = sa.insert(ARTIFACTS), sa.insert(DETAILS), sa.insert(SEARCH)
-_ITEM = sa.select(ARTIFACTS, DETAILS.c.prompt).join(DETAILS, DETAILS.c.n == ARTIFACTS.c.n)
 
 
 def set_aside(path: Path) -> Path:
@@ -316,100 +321,3 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -16000")
-
-
-def _conditions(query: str, filters: Mapping[str, Any] | None, favourites: bool, trashed: bool) -> Conditions:
-    conditions = compile_query(query, filters)
-    # The plus keeps the planner from these columns' indexes where nearly every row fits them: rows then come in the
-    # order of pages.
-    conditions.where.append("artifacts.trashed = 1" if trashed else "+artifacts.trashed = 0")
-    if favourites:
-        conditions.where.append("artifacts.favourite = 1")
-    return conditions
-
-
-def _items(connection: sa.Connection, numbers: list[int]) -> tuple[Item, ...]:
-    rows = connection.execute(_ITEM.where(ARTIFACTS.c.n.in_(numbers)).order_by(ARTIFACTS.c.n.desc())).mappings()
-    return tuple(_item(row) for row in rows)
-
-
-def _item(row: Mapping[Any, Any]) -> Item:
-    names = (
-        "id",
-        "job_id",
-        "kind",
-        "path",
-        "media_type",
-        "size_bytes",
-        "sha256",
-        "pipeline",
-        "title",
-        "seed",
-        "width",
-        "height",
-        "created_at",
-    )
-    record = ArtifactRecord(
-        index=row["position"], warnings=tuple(json.loads(row["warnings"])), **{name: row[name] for name in names}
-    )
-    return Item(record, row["prompt"], bool(row["favourite"]), bool(row["trashed"]), row["n"])
-
-
-def _put(connection: sa.Connection, entry: Entry) -> None:
-    record, recipe = entry.record, entry.recipe
-    stored = connection.exec_driver_sql("SELECT favourite FROM artifacts WHERE id = ?", (record.id,)).first()
-    favourite = entry.favourite if entry.favourite is not None else bool(stored and stored[0])
-    if stored is not None:
-        _remove(connection, record.id)
-    n = _free_number(connection, record.created_at)
-    params = recipe.params if recipe else {}
-    prompt = _text(params.get("prompt")) or ""
-    row = record.model_dump(exclude={"index", "warnings", "seed"}) | {
-        "n": n,
-        "position": record.index,
-        "title": _text(record.title),
-        "warnings": json.dumps(record.warnings),
-        "seed": _whole(record.seed),
-        "mtime_ns": entry.mtime_ns,
-        "model": _text(params.get("model")),
-        "sampler": _text(params.get("sampler")),
-        "schedule": _text(params.get("schedule")),
-        "steps": _whole(params.get("steps")),
-        "guidance_scale": _real(params.get("guidance_scale")),
-        "strength": _real(params.get("strength")),
-        "favourite": int(favourite),
-        "trashed": int(entry.trashed),
-    }
-    connection.execute(_ADD_ARTIFACT, row)
-    recipe_json = clean_text(recipe.to_json()) if recipe else "{}"
-    connection.execute(_ADD_DETAILS, {"n": n, "prompt": prompt, "recipe": recipe_json})
-    connection.execute(_ADD_TEXT, {"rowid": n, "text": normalise(f"{prompt}\n{row['title']}")})
-
-
-def _remove(connection: sa.Connection, artifact_id: str) -> None:
-    n = connection.exec_driver_sql("SELECT n FROM artifacts WHERE id = ?", (artifact_id,)).scalar()
-    if n is not None:
-        connection.execute(sa.delete(ARTIFACTS).where(ARTIFACTS.c.n == n))
-        connection.execute(sa.delete(DETAILS).where(DETAILS.c.n == n))
-        connection.execute(sa.delete(SEARCH).where(SEARCH.c.rowid == n))
-
-
-def _free_number(connection: sa.Connection, created_at: float) -> int:
-    """``created_at`` in microseconds, or the next number that is free."""
-    n = int(min(max(created_at, 0.0), 4e9) * 1e6)
-    while connection.exec_driver_sql("SELECT 1 FROM artifacts WHERE n = ?", (n,)).first() is not None:
-        n += 1
-    return n
-
-
-def _text(value: Any) -> str | None:
-    """Text that the database can hold: without lone surrogates."""
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else None
-
-
-def _real(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None

@@ -1,24 +1,28 @@
-"""What was made, as the gallery, the HTTP routes and the command line use it: files, their index and the favourites as
-one thing.
+"""What was made, as the gallery, the HTTP routes and the command line use it: files, their index, favourites and
+marks as one thing.
 
 The files are the truth. Whatever is only known to the index can be lost without harm; ``rebuild`` makes it anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui.core.errors import Conflict, NotFound
+from webui.core.errors import Conflict, NotFound, ParameterError
 from webui.core.jobs import ArtifactRecord
 from webui.core.recipes import Recipe
 
+from .facets import COLLECTION, TAG
 from .favourites import Favourites
 from .files import Found, LibraryFiles
-from .index import Entry, Index, Item, Page
+from .index import Index, Page
+from .marks import NO_MARKS, MarkChange, Marks, MarkStore, clean_name
 from .naming import ARTIFACT_ID
+from .rows import Entry, Item
 
 _BATCH = 200
 """Files described between two writes of a rebuild: other writers wait no longer than one batch takes to write."""
@@ -37,6 +41,17 @@ class Rebuilt:
     """Files that are no artifacts: not named by us and without our recipe, or cut short."""
 
 
+@dataclass(frozen=True)
+class Named:
+    """A tag or a collection."""
+
+    name: str
+    count: int
+    """Of what is not in the trash."""
+    newest: str
+    """The id of the newest artifact that has it."""
+
+
 class Library:
     """All artifacts. Safe to use from several threads and processes."""
 
@@ -45,6 +60,7 @@ class Library:
         self.files = files
         self.index = index
         self._favourites = Favourites(files.root)
+        self._marks = MarkStore(files.root)
         files.sweep()
 
     @property
@@ -66,9 +82,10 @@ class Library:
             mtime_ns = path.stat().st_mtime_ns
         except OSError:
             raise NotFound(f"artifact {record.id} has no file {record.path}.") from None
+        params: Mapping[str, Any] = {}
         if recipe is None and (described := self.files.describe(record.path)) is not None:
-            recipe = described.recipe
-        return self.index.put(Entry(record, recipe, mtime_ns=mtime_ns))
+            recipe, params = described.recipe, described.params
+        return self.index.put(Entry(record, recipe, mtime_ns=mtime_ns, params=params))
 
     def get(self, artifact_id: str) -> Item:
         """Raises NotFound."""
@@ -137,6 +154,55 @@ class Library:
         self.index.set_favourite(item.id, favourite)
         return self.get(item.id)
 
+    def mark(self, artifact_ids: Iterable[str], change: MarkChange) -> list[Item]:
+        """Rate, tag and collect artifacts; as they are afterwards. Raises NotFound for the first that there is not,
+        ParameterError.
+        """
+        wanted = list(dict.fromkeys(artifact_ids))
+        paths = self.index.paths(wanted)
+        if missing := [one for one in wanted if one not in paths]:
+            raise NotFound(f"there is no artifact {missing[0][:100]!r} in the library.")
+        self.index.set_marks(self._marks.change(paths, change.of))
+        return [self.get(one) for one in wanted]
+
+    def tags(self) -> list[Named]:
+        """Every tag, by name."""
+        return [Named(*row) for row in self.index.names(TAG)]
+
+    def collections(self) -> list[Named]:
+        """Every collection, by name."""
+        return [Named(*row) for row in self.index.names(COLLECTION)]
+
+    def rename_collection(self, name: str, new: str = "") -> int:
+        """Give a collection another name, or with none let it go, its pictures staying; how many it had. Raises
+        NotFound, ParameterError.
+        """
+        change = MarkChange(remove_collections=(name,), add_collections=(clean_name(new, "name"),) if new else ())
+        ids = []
+        with contextlib.suppress(ParameterError):  # what cannot be a name names nothing
+            wanted = f'collection:"{clean_name(name)}"'
+            ids = [item.id for trashed in (False, True) for item in self.each(wanted, trashed=trashed)]
+        if not ids:
+            raise NotFound(f"there is no collection {name[:100]!r}.")
+        self.mark(ids, change)
+        return len(ids)
+
+    def each(
+        self,
+        query: str = "",
+        filters: Mapping[str, Any] | None = None,
+        *,
+        favourites: bool = False,
+        trashed: bool = False,
+    ) -> Iterator[Item]:
+        """Every artifact that fits, the newest first, read page by page."""
+        cursor = ""
+        while True:
+            page = self.page(query, filters, favourites=favourites, trashed=trashed, limit=500, cursor=cursor)
+            yield from page.items
+            if not (cursor := page.next):
+                return
+
     def trash(self, artifact_id: str) -> Item:
         """Move its file to the trash, from where ``restore`` brings it back. Nothing changes for what is there. Raises
         NotFound.
@@ -160,7 +226,7 @@ class Library:
         the trash.
         """
         if artifact_ids is None:
-            items = [item for page in self._pages(trashed=True) for item in page.items]
+            items = list(self.each(trashed=True))
         else:
             items = [self.get(one) for one in artifact_ids]
         if alive := [item.id for item in items if not item.trashed]:
@@ -168,15 +234,9 @@ class Library:
         for item in items:
             self.files.purge(item.record)
         self._favourites.change(remove=[item.id for item in items])
+        self._marks.change({item.id: item.record.path for item in items}, lambda marks: NO_MARKS)
         self.index.remove(item.id for item in items)
         return len(items)
-
-    def _pages(self, *, trashed: bool) -> Iterator[Page]:
-        page = self.page(trashed=trashed, limit=500)
-        yield page
-        while page.next:
-            page = self.page(trashed=trashed, limit=500, cursor=page.next)
-            yield page
 
     def rebuild(self, *, full: bool = False, progress: Callable[[int], None] | None = None) -> Rebuilt:
         """Bring the index in line with the files. Files that did not change are not read, unless ``full``.
@@ -187,6 +247,7 @@ class Library:
         stored = self.index.stored_files()
         favourites = self._favourites.read() | self.index.favourite_ids()
         self._favourites.change(add=favourites)
+        marks = self._marks.read_all()
         added = kept = skipped = 0
         seen: set[str] = set()
         for batch in _batches(self.files.scan()):
@@ -197,7 +258,9 @@ class Library:
                 if known and unchanged and not full:
                     kept += 1
                     seen.add(known.id)
-                elif (entry := self._entry(found, favourites)) is None or (entry.record.id in seen and found.trashed):
+                    continue
+                entry = self._entry(found, favourites, marks)
+                if entry is None or (entry.record.id in seen and found.trashed):
                     skipped += 1
                 else:
                     seen.add(entry.record.id)
@@ -208,6 +271,7 @@ class Library:
                 progress(added + kept + skipped)
         gone = [row.id for (path, _), row in stored.items() if row.id not in seen and not self._has_file(path)]
         self.index.remove(gone)
+        self.index.set_marks({one: marks.get(one, NO_MARKS) for one in seen & (marks.keys() | self.index.marked_ids())})
         self.index.fresh = False
         return Rebuilt(added, kept, len(gone), skipped)
 
@@ -217,12 +281,20 @@ class Library:
         """
         return any(self.files.describe(path, trashed) is not None for trashed in (False, True))
 
-    def _entry(self, found: Found, favourites: set[str]) -> Entry | None:
+    def _entry(self, found: Found, favourites: set[str], marks: Mapping[str, Marks]) -> Entry | None:
         described = self.files.describe(found.path, found.trashed)
         if described is None:
             return None
         record = described.record
-        return Entry(record, described.recipe, record.id in favourites, found.trashed, found.mtime_ns)
+        return Entry(
+            record,
+            described.recipe,
+            favourite=record.id in favourites,
+            marks=marks.get(record.id, NO_MARKS),
+            params=described.params,
+            trashed=found.trashed,
+            mtime_ns=found.mtime_ns,
+        )
 
 
 def _batches(files: Iterator[Found]) -> Iterator[list[Found]]:

@@ -9,6 +9,7 @@ no errors.
     model:starter             model and pipeline: any part of the name
     width:128 height:128 size:128x128
     pipeline:diffusion.txt2img   kind:image   favourite:yes   job:<id>
+    tag:portrait collection:"Best of 2026" rating:>=4
     date:2026-11-22 date:2026-11 date:>=2026-11-01
     guidance_scale:7.5        any other parameter of the recipe, by its name
 
@@ -17,7 +18,6 @@ What has the form ``name:value`` but names no parameter known here is looked for
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -26,15 +26,16 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from .facets import COLLECTION, TAG
+
 MAX_TERMS = 32
 """Further ones are passed over."""
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:\d{1,19}(?:\.\d{1,20})?|\.\d{1,20})", re.ASCII)
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
-_NUMBERS = {"seed": "seed", "steps": "steps", "width": "width", "height": "height", "index": "position"} | {
-    "guidance_scale": "guidance_scale",
-    "strength": "strength",
+_NUMBERS = {name: name for name in ("rating", "seed", "steps", "width", "height", "guidance_scale", "strength")} | {
+    "index": "position"
 }
 _TEXTS = {"sampler": "sampler", "schedule": "schedule", "kind": "kind", "job": "job_id", "id": "id"}
 _PARTS = {"model": "model", "pipeline": "pipeline"}
@@ -63,8 +64,6 @@ class Conditions:
     """Normalised texts that must occur, to be looked for in the text index."""
     excluded: list[str] = field(default_factory=list)
     """Normalised texts that must not."""
-    details: bool = False
-    """Whether a condition reads the recipe."""
 
     def bind(self, value: Any) -> str:
         """Keep ``value`` and return the name it has in the SQL."""
@@ -122,14 +121,14 @@ def _plain(word: str) -> Iterator[Term]:
         yield Term("", body, negated)
 
 
-def compile_query(text: str, filters: Mapping[str, Any] | None = None) -> Conditions:
+def compile_query(text: str, filters: Mapping[str, Any] | None = None, trigrams: bool = True) -> Conditions:
     """Conditions for a search field's text and further exact ``filters`` by key, such as ``{"pipeline":
     "diffusion.txt2img"}``.
     """
     conditions = Conditions()
     given = [Term(str(key).lower(), str(value)) for key, value in (filters or {}).items() if value not in (None, "")]
     for term in terms(text) + given:
-        sql = _condition(term, conditions) if term.key else None
+        sql = _condition(term, conditions, trigrams) if term.key else None
         if sql is not None:
             conditions.where.append(f"NOT coalesce({sql}, 0)" if term.negated else sql)
         else:
@@ -138,7 +137,7 @@ def compile_query(text: str, filters: Mapping[str, Any] | None = None) -> Condit
     return conditions
 
 
-def _condition(term: Term, conditions: Conditions) -> str | None:
+def _condition(term: Term, conditions: Conditions, trigrams: bool) -> str | None:
     """SQL for a ``key:value`` term; None where it can only be meant as text."""
     key, value = term.key, term.value
     if key in _NUMBERS:
@@ -158,21 +157,31 @@ def _condition(term: Term, conditions: Conditions) -> str | None:
         return f"(artifacts.width = {across} AND artifacts.height = {down})"
     if key == "date":
         return _dated(value, conditions)
-    return _parameter(key, value, conditions) if _KEY.fullmatch(key) else None
+    if key in (TAG, COLLECTION):
+        return _faceted(key, value, conditions)
+    return _parameter(key, value, conditions, trigrams) if _KEY.fullmatch(key) else None
 
 
-def _parameter(key: str, value: str, conditions: Conditions) -> str:
+def _parameter(key: str, value: str, conditions: Conditions, trigrams: bool) -> str:
     """A parameter of the recipe, or the words as they stand."""
-    conditions.details = True
-    mentioned = f"instr(details.recipe, {conditions.bind(json.dumps(key) + ':')}) > 0"  # far quicker than reading JSON
-    column = f"json_extract(details.recipe, {conditions.bind(f'$.params.{json.dumps(key)}')})"
-    as_text = f"instr(lower(details.prompt), {conditions.bind(f'{key}:{value}'.lower())}) > 0"
-    number = _numeric(column, value, conditions)
-    textual = _textual(f"CAST({column} AS TEXT)", value, conditions)
-    either = [part for part in (number, textual) if part]
+    word = normalise(f"{key}:{value}")
+    if trigrams and "\0" not in word:
+        phrase = conditions.bind('"' + word.replace('"', '""') + '"')
+        as_text = f"+artifacts.n IN (SELECT rowid FROM search WHERE search MATCH {phrase})"
+    else:
+        as_text = f"+artifacts.n IN (SELECT rowid FROM search WHERE instr(text, {conditions.bind(word)}) > 0)"
+    return f"({as_text} OR +{_faceted(key, value, conditions)})"  # the plus: walk in the order of pages
+
+
+def _faceted(key: str, value: str, conditions: Conditions) -> str:
+    """Artifacts that have one of the values of ``key`` that fit ``value``."""
+    either = [_textual("text", value, conditions)]
+    if number := _numeric("number", value, conditions):
+        either.append(number)
     if value.lower() in ("true", "yes", "false", "no"):
-        either.append(f"{column} = {int(value.lower() in _YES)}")
-    return f"({as_text} OR {mentioned} AND ({' OR '.join(either)}))"
+        either.append(f"text = {conditions.bind('true' if value.lower() in _YES else 'false')}")
+    fitting = f"SELECT id FROM facets WHERE key = {conditions.bind(key)} AND ({' OR '.join(either)})"
+    return f"artifacts.n IN (SELECT n FROM facet_of WHERE facet IN ({fitting}))"
 
 
 def _numeric(column: str, value: str, conditions: Conditions) -> str | None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from webui.core.errors import SetupError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in ``migrations/versions``; a test compares."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -32,7 +32,7 @@ ARTIFACTS = sa.Table(
         for name in ("position", "size_bytes", "mtime_ns", "seed", "width", "height", "steps")
     ),
     *(sa.Column(name, sa.Float) for name in ("created_at", "guidance_scale", "strength")),
-    *(sa.Column(name, sa.Integer) for name in ("favourite", "trashed")),
+    *(sa.Column(name, sa.Integer) for name in ("favourite", "trashed", "rating")),
 )
 """``n`` is the time of making in microseconds since 1970, made unique: the order of pages is the order of rows."""
 

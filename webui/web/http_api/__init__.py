@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
 
-from . import artifacts, errors, jobs, memory, openapi, pipelines, system, uploads
+from . import artifacts, curation, errors, jobs, memory, openapi, pipelines, system, uploads
 from .errors import problem
 from .streams import OpenStreams
 from .system import Progress
@@ -25,6 +25,7 @@ def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progr
         pipelines.router(services),
         jobs.router(services, streams),
         artifacts.router(services),
+        curation.router(services),
         uploads.router(services),
         system.router(services, start),
         memory.router(services),

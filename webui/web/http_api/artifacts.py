@@ -7,17 +7,19 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from webui.core.errors import FieldError, ParameterError
 from webui.core.jobs import ArtifactRecord
 from webui.library import metadata
-from webui.library.index import Item
+from webui.library.library import Library
+from webui.library.marks import MAX_NAMES, MAX_RATING, MarkChange
+from webui.library.rows import Item
 from webui.web.services import Services
 
-from .body import read_json
+from .body import json_body, parse_model, read_json
 from .thumbnails import MEDIA_TYPE, SIDES_PX, Thumbnails
 from .views import ArtifactView, artifact_view
 
@@ -37,6 +39,9 @@ class ItemView(ArtifactView):
 
     prompt: str
     favourite: bool
+    rating: int = Field(description="1 to 5; 0: none")
+    tags: list[str]
+    collections: list[str]
     trashed: bool
     metadata_url: str
     thumbnail_url: str | None = Field(description="Of pictures")
@@ -51,32 +56,24 @@ class Metadata(ItemView):
     """How an artifact was made."""
 
     recipe: dict[str, Any] | None
+    params: dict[str, Any] = Field(description="The recipe's, or what another program's metadata say in our names")
+    program: str = Field(description="Who wrote the metadata, such as Lifelike or ComfyUI")
+    unmapped: dict[str, str] = Field(description="What another program stated and has no parameter here")
     infotext: str = Field(description="What other programs read, A1111's `parameters`")
 
 
 class Change(BaseModel):
-    """What may be changed of an artifact."""
+    """What may be changed of an artifact. Lists replace what was there."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    favourite: bool
+    favourite: bool | None = None
+    rating: int | None = Field(default=None, ge=0, le=MAX_RATING)
+    tags: list[str] | None = Field(default=None, max_length=MAX_NAMES)
+    collections: list[str] | None = Field(default=None, max_length=MAX_NAMES)
 
 
-_CHANGE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"favourite": {"type": "boolean"}},
-                    "required": ["favourite"],
-                    "additionalProperties": False,
-                }
-            }
-        },
-    }
-}
+_CHANGE_BODY = json_body(Change)
 
 
 def item_view(item: Item) -> dict[str, Any]:
@@ -85,6 +82,9 @@ def item_view(item: Item) -> dict[str, Any]:
         **view,
         "prompt": item.prompt,
         "favourite": item.favourite,
+        "rating": item.marks.rating,
+        "tags": list(item.marks.tags),
+        "collections": list(item.marks.collections),
         "trashed": item.trashed,
         "metadata_url": f"{view['url']}/metadata",
         "thumbnail_url": f"{view['url']}?thumbnail=256" if item.record.kind == "image" else None,
@@ -119,6 +119,20 @@ def _filters(text: str) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(one, str | int | float | bool) for one in value.values()):
         raise ParameterError([FieldError("filters", 'expected a JSON object such as {"seed": 5}', text[:80])])
     return value
+
+
+def _change(library: Library, artifact_id: str, wanted: Change) -> Item:
+    item = library.get(artifact_id)
+    if wanted.rating is not None or wanted.tags is not None or wanted.collections is not None:
+        marks = MarkChange(
+            rating=wanted.rating,
+            remove_tags=item.marks.tags if wanted.tags is not None else (),
+            add_tags=tuple(wanted.tags or ()),
+            remove_collections=item.marks.collections if wanted.collections is not None else (),
+            add_collections=tuple(wanted.collections or ()),
+        )
+        (item,) = library.mark([artifact_id], marks)
+    return library.set_favourite(artifact_id, wanted.favourite) if wanted.favourite is not None else item
 
 
 def router(services: Services) -> APIRouter:
@@ -161,27 +175,28 @@ def router(services: Services) -> APIRouter:
     def get_metadata(artifact_id: Id) -> Response:
         item = library.get(artifact_id)
         recipe = library.recipe(artifact_id)
-        text = ""
+        said = metadata.Metadata()
         if item.record.kind == "image":
-            text = metadata.read(library.path(artifact_id)).infotext
-        view = {**item_view(item), "recipe": recipe.model_dump(mode="json") if recipe else None, "infotext": text}
+            said = metadata.read(library.path(artifact_id))
+        view = {
+            **item_view(item),
+            "recipe": recipe.model_dump(mode="json") if recipe else None,
+            "params": recipe.params if recipe else said.params,
+            "program": "Lifelike" if recipe else said.program,
+            "unmapped": said.unmapped,
+            "infotext": said.infotext,
+        }
         return JSONResponse(view)
 
     @routes.patch(
         "/artifacts/{artifact_id}",
         response_model=ItemView,
         openapi_extra=_CHANGE_BODY,
-        summary="Make it a favourite or not",
+        summary="Make it a favourite or not, rate it, tag it, put it into collections",
     )
     async def change(artifact_id: Id, request: Request) -> Response:
-        raw = await read_json(request, 10_000)
-        try:
-            change = Change.model_validate(raw)
-        except ValidationError as error:
-            raise ParameterError(
-                [FieldError(str(item["loc"][0]), item["msg"], repr(item["input"])[:80]) for item in error.errors()]
-            ) from None
-        return JSONResponse(item_view(await run_in_threadpool(library.set_favourite, artifact_id, change.favourite)))
+        wanted = parse_model(Change, await read_json(request, 100_000))
+        return JSONResponse(item_view(await run_in_threadpool(_change, library, artifact_id, wanted)))
 
     @routes.delete("/artifacts/{artifact_id}", response_model=ItemView, summary="Move it to the trash")
     def delete(artifact_id: Id) -> Response:

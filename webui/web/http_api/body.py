@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
+
+from webui.core.errors import FieldError, ParameterError
 
 from .errors import LifelikeHTTPError, TooLarge, bad_request
 
@@ -73,6 +76,27 @@ async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
     if media_type(request) != "application/json":
         raise unsupported(request, "application/json")
     return parse_object(await read_bytes(request, limit_bytes), "the body")
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse_model(model: type[M], raw: Mapping[str, Any]) -> M:
+    """``raw`` as ``model``. Raises ParameterError that names every wrong field."""
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        fields = [
+            FieldError(".".join(map(str, item["loc"])), str(item["msg"]), repr(item.get("input"))[:80])
+            for item in error.errors()
+        ]
+        raise ParameterError(fields) from None
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of a route that reads ``model`` by itself."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @asynccontextmanager

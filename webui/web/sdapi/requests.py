@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from webui.core.errors import FieldError, ParameterError
-from webui.web.http_api.body import json_limit, parse_object, read_bytes
+from webui.web.http_api.body import json_limit, parse_model, parse_object, read_bytes
 
 MAX_PICTURES = 16
 """Pictures that one request may bring along."""
@@ -101,16 +100,4 @@ B = TypeVar("B", bound=Body)
 async def read(request: Request, model: type[B], max_upload_bytes: int, pictures: int = 1) -> B:
     """The request's body, whatever media type it claims. Raises ParameterError, LifelikeHTTPError 400, TooLarge."""
     data = await read_bytes(request, json_limit(max_upload_bytes) * pictures)
-    return await run_in_threadpool(lambda: parse(model, parse_object(data or b"{}", "the body")))
-
-
-def parse(model: type[B], raw: dict[str, Any]) -> B:
-    """Raises ParameterError that names every wrong key."""
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        fields = [
-            FieldError(".".join(map(str, item["loc"])), str(item["msg"]), repr(item.get("input"))[:80])
-            for item in error.errors()
-        ]
-        raise ParameterError(fields) from None
+    return await run_in_threadpool(lambda: parse_model(model, parse_object(data or b"{}", "the body")))
