@@ -14,6 +14,7 @@ from .core.errors import Cancelled, FieldError, JobFailed, LifelikeError, ModelE
 from .core.jobs import ArtifactRecord, Job
 from .core.parameters import (
     Parameter,
+    ParameterValues,
     Params,
     audio,
     boolean,
@@ -29,6 +30,7 @@ from .core.parameters import (
     integer,
     model,
     number,
+    parameters,
     prompt,
     record,
     seed,
@@ -38,6 +40,7 @@ from .core.parameters import (
 )
 from .core.recipes import ModelUse, Recipe
 from .core.specs import (
+    Acceptance,
     Artifact,
     ChoiceSource,
     CommandSpec,
@@ -59,7 +62,7 @@ from .core.specs import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-API_VERSION = "1.2"
+API_VERSION = "1.3"
 """Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
 major.
 """
@@ -187,9 +190,32 @@ class Context(Protocol):
         done.
         """
 
-    def pending(self, total: int) -> list[int]:
+    def pending(self, total: int, weights: Sequence[float] = ()) -> list[int]:
         """Indices in 0..total-1 whose artifacts are not on disk yet; call it first. It sets the number of images
-        progress counts to.
+        progress counts to. ``weights`` (1.3): how much of the work each of the ``total`` is, where that differs.
+        """
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSpec]:
+        """Every loaded pipeline, by id. (1.3)"""
+
+    def run(
+        self, pipeline: str, params: Mapping[str, Any], *, index: int = 0, count: int = 1, title: str = ""
+    ) -> tuple[ArtifactRecord, ...]:
+        """Run another pipeline within this job: its artifacts 0..count-1 become those from ``index`` on of this job,
+        under ``title`` unless that is empty. (1.3)
+
+        It is run as any job is: parameters frozen, hooks called, models from the same cache, progress a part of this
+        job's. Each artifact holds a recipe of its own, which makes it again without this job. Hold no lease meanwhile,
+        and draw from ``generator``: the global ones are set anew.
+
+        Raises NotFound, ParameterError, Cancelled and the inner run's errors for users as they are; whatever else goes
+        wrong inside as JobFailed.
+        """
+
+    def saved(self, index: int) -> Path | None:
+        """The file of the artifact of that index of this job, made now or by an earlier attempt; to be read only. None
+        where there is none, as in a reproduction of another one. (1.3)
         """
 
     def generator(self, seed: int) -> Any:
@@ -361,6 +387,7 @@ class Hooks:
 
 __all__ = [
     "API_VERSION",
+    "Acceptance",
     "Application",
     "Artifact",
     "ArtifactRecord",
@@ -384,6 +411,7 @@ __all__ = [
     "NotFound",
     "Parameter",
     "ParameterError",
+    "ParameterValues",
     "Params",
     "Pipeline",
     "PipelineSpec",
@@ -414,6 +442,7 @@ __all__ = [
     "integer",
     "model",
     "number",
+    "parameters",
     "prompt",
     "record",
     "seed",

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webui.catalog.catalog import Catalog
-from webui.core.errors import FieldError, LifelikeError, NotFound, ParameterError
+from webui.core.accepting import Acceptor
 from webui.core.jobs import ArtifactRecord, Job
-from webui.core.parameters import Parameter, freeze
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
 from webui.library.files import LibraryFiles
 from webui.library.index import Index
 from webui.library.library import Library
-from webui.library.uploads import Expected, UploadStore
+from webui.library.uploads import UploadStore, interning
 from webui.plugins.guard import StartGuard
 from webui.plugins.host import ExtensionHost
+from webui.plugins.settings import extension_settings
 from webui.queue.service import JobService
 from webui.web.services import Services
 
@@ -34,11 +35,6 @@ def start_guard(settings: Settings) -> StartGuard:
 def build_host(settings: Settings, guard: StartGuard | None = None) -> ExtensionHost:
     """The extensions alone."""
     return ExtensionHost.load(settings, guard=guard)
-
-
-def expected(row: Parameter) -> Expected:
-    """What kind of bytes a file parameter takes."""
-    return "image" if row.kind in ("image", "image_mask", "images") else "audio" if row.kind == "audio" else "file"
 
 
 @dataclass(frozen=True)
@@ -57,23 +53,13 @@ class Studio:
 
     def freeze(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
         """A job's parameters with nothing left open. Raises ParameterError."""
-
-        def choose_model(row: Parameter, ref: str) -> tuple[str, Mapping[str, Any]]:
-            try:
-                entry = self.catalog.resolve(ref, row.source) if ref else self.catalog.default(row.source)
-            except LifelikeError as error:
-                raise ParameterError([FieldError(row.name, error.message, repr(ref))], hint=error.hint) from None
-            if entry is None:
-                raise ParameterError([FieldError(row.name, f"there is no model of the kind {row.source!r}")])
-            return entry.ref, entry.recommended
-
-        def intern(row: Parameter, value: str) -> str:
-            try:
-                return self.uploads.intern(value, allow_paths=self.allow_paths, expect=expected(row), field=row.name)
-            except NotFound as error:
-                raise ParameterError([FieldError(row.name, error.message)], hint=error.hint) from None
-
-        return freeze(spec.params, raw, choose_model=choose_model, intern=intern)
+        acceptor = Acceptor(
+            self.host.pipelines,
+            self.catalog,
+            interning(self.uploads, allow_paths=self.allow_paths),
+            partial(extension_settings, self.settings, self.host),
+        )
+        return acceptor(spec, raw)
 
     def runner(self) -> Runner:
         """The worker's runner in this process; importing it imports torch."""

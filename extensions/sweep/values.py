@@ -1,7 +1,7 @@
 """The grammar of an axis's values: one text becomes a list of texts, of numbers or of switches.
 
-A list is parted by lines, else by ``||``, else by commas; a value in double quotes may hold any of them. Items of a list
-of numbers may be ranges::
+A list is parted by lines, else by ``||``, else by commas; a value in double quotes may hold any of them. Items of a
+list of numbers may be ranges::
 
     10, 20, 30          these
     1-10                1, 2, ... 10

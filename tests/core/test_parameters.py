@@ -33,6 +33,8 @@ class Everything(api.Params):
     sound: str | None = api.audio(label="Sound")
     archive: str | None = api.file(label="Archive", accept=[".zip"])
     folder: str = api.folder(label="Folder")
+    pipeline: str = api.dynamic_choice("", "pipelines", label="Pipeline")
+    settings: api.ParameterValues = api.parameters("pipeline", label="Its parameters")
 
 
 def test_every_widget_is_described() -> None:
@@ -51,6 +53,7 @@ def test_every_widget_is_described() -> None:
     assert rows["lora"].advanced
     assert rows["references"].kind == "images"
     assert rows["archive"].extra["accept"] == [".zip"]
+    assert (rows["settings"].kind, rows["settings"].of, rows["settings"].default) == ("parameters", "pipeline", {})
     assert json.dumps(Everything.model_json_schema())
 
 
@@ -133,3 +136,13 @@ def test_freezing_twice_changes_nothing(raw: dict[str, Any]) -> None:
     once = freeze(Everything, raw)
     assert freeze(Everything, once) == once
     assert json.loads(json.dumps(once)) == once
+
+
+def test_parameters_of_another_pipeline_are_an_object_or_its_text() -> None:
+    for said in ({"steps": 4}, '{"steps": 4}', ' {"steps":4}\n'):
+        assert freeze(Everything, {"settings": said})["settings"] == {"steps": 4}
+    assert freeze(Everything, {"settings": " "})["settings"] == {}
+    for wrong in ("{", "[1]", "4", "[" * 100_000, 4, None):
+        with pytest.raises(api.ParameterError) as caught:
+            freeze(Everything, {"settings": wrong})
+        assert [field.name for field in caught.value.fields] == ["settings"]

@@ -39,7 +39,7 @@ def test_fraction_counts_images_times_steps() -> None:
     clock.now += 1
     progress.step(5, 10)
     assert (told[-1].fraction, told[-1].image, told[-1].images) == (0.375, 1, 4)
-    progress.image_saved()
+    progress.image_saved(1)
     assert (told[-1].fraction, told[-1].image) == (0.5, 2)
     progress.step(10, 10, batch=2)
     assert told[-1].fraction == 1.0
@@ -104,7 +104,7 @@ def test_fraction_stays_in_bounds_and_never_goes_back(images: int, calls: list[t
     for call in calls:
         clock.now += 0.2
         if call is None:
-            progress.image_saved()
+            progress.image_saved(len(told))
         else:
             progress.step(call[0], call[1], batch=call[2])
     fractions = [one.fraction for one in told]

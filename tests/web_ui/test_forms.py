@@ -236,3 +236,30 @@ def test_presets_keep_settings_but_neither_seed_nor_files(everything: Form, serv
 def test_labels_are_the_declared_ones(everything: Form) -> None:
     labels = {widget.names[0]: widget.component.label for widget in everything.widgets}
     assert labels == {rows[0].name: rows[0].label for rows in arrange(everything.rows)}
+
+
+def test_a_list_of_parameters_follows_the_pipeline(everything: Form, draw: Form) -> None:
+    listed = next(widget for widget in everything.widgets if widget.names == ("parameter",))
+    assert ("Steps", "steps") in listed.component.choices
+    assert [value for _, value in listed.component.choices] == ["", *(row.name for row in draw.rows)]
+    update = everything._relist([listed], "sketch.blend", "steps")
+    assert [value for _, value in update.choices] == ["", "image", "others", "strength", "seed"]
+    assert update.value == ""
+    assert everything._relist([listed], "sketch.blend", "seed").value == "seed"
+    _, updates = everything.shown({"pipeline": "sketch.blend", "parameter": "strength"})
+    shown = value_of(everything, "parameter", updates)
+    assert ("Strength", "strength") in shown.choices
+
+
+def test_a_form_hands_its_settings_over(services: Services, tools: FormServices, draw: Form, everything: Form) -> None:
+    (holder, row) = tools.options.takers(draw.spec)[0]
+    assert (holder.id, row.name) == ("sketch.everything", "settings")
+    assert tools.options.takers(holder) == []  # one that runs others is not run by others
+    said = json.loads(draw.hand_over(holder, row, *with_value(draw, "steps", 30)))
+    params = {"pipeline": "sketch.draw", "settings": {"steps": 30}}
+    assert said["send"] == {"pipeline": "sketch.everything", "params": params}
+    outcome, updates = everything.shown(said["send"]["params"])
+    assert outcome == {}
+    assert json.loads(value_of(everything, "settings", updates)) == {"steps": 30}
+    wrong = json.loads(draw.hand_over(holder, row, *with_value(draw, "seed", "x")))
+    assert wrong["errors"][0]["name"] == "seed"

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import FieldError, ParameterError
 
@@ -41,6 +42,7 @@ WidgetKind = Literal[
     "file",
     "folder",
     "model",
+    "parameters",
 ]
 
 FILE_KINDS: frozenset[str] = frozenset({"image", "image_mask", "images", "audio", "file"})
@@ -78,6 +80,8 @@ class Parameter:
     """Of a ``dynamic_choice`` and of ``dynamic_choices``: the name of the list they take their options from. Of a
     ``model``: the kind of model.
     """
+    of: str = ""
+    """The parameter that names the pipeline whose parameters this one lists or holds."""
     group: str = ""
     advanced: bool = False
     auto: Any = None
@@ -236,10 +240,39 @@ def choice(
 
 
 def dynamic_choice(
-    default: str, source: str, *, label: str, help: str = "", group: str = "", advanced: bool = False
+    default: str, source: str, *, label: str, help: str = "", group: str = "", advanced: bool = False, of: str = ""
 ) -> Any:
-    """One of a list known only at run time, named by ``source``; not enforced at the edge, the pipeline checks it."""
-    return _declare(default, "dynamic_choice", label, help=help, group=group, advanced=advanced, source=source)
+    """One of a list known only at run time, named by ``source``; not enforced at the edge, the pipeline checks it.
+
+    ``source``: a kind of models; ``pipelines``; or ``parameters``, those of the pipeline that the field ``of`` names.
+    """
+    return _declare(default, "dynamic_choice", label, help=help, group=group, advanced=advanced, source=source, of=of)
+
+
+def _json_object(value: Any) -> Any:
+    """A command line and a page send text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        read = json.loads(value) if value.strip() else {}
+    except ValueError as error:
+        raise ValueError(f'expected a JSON object, such as {{"steps": 20}}: {error}') from None
+    except RecursionError:
+        raise ValueError("expected a JSON object that is not nested so deeply") from None
+    if not isinstance(read, dict):
+        raise ValueError('expected a JSON object, such as {"steps": 20}')
+    return read
+
+
+ParameterValues = Annotated[dict[str, Any], BeforeValidator(_json_object)]
+"""The type of a field made by ``parameters``."""
+
+
+def parameters(of: str, *, label: str, help: str = "", group: str = "", advanced: bool = False) -> Any:
+    """Parameters of the pipeline that the field ``of`` names, as a JSON object; declare the field as
+    ``ParameterValues``. What they must be is that pipeline's to say: check them in ``PipelineSpec.accept``.
+    """
+    return _declare({}, "parameters", label, help=help, group=group, advanced=advanced, of=of)
 
 
 def dynamic_choices(
@@ -409,6 +442,7 @@ def _describe_one(model: type[Params], name: str, body: Mapping[str, Any], requi
         step=widget.pop("step", None),
         options=options,
         source=widget.pop("source", ""),
+        of=widget.pop("of", ""),
         group=widget.pop("group", ""),
         advanced=bool(widget.pop("advanced", False)),
         auto=widget.pop("auto", None),

@@ -7,11 +7,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from .parameters import Params
 
 ArtifactKind = Literal["image", "video", "audio", "table", "plot", "file", "scalar"]
+
+
+class Acceptance(Protocol):
+    """What ``PipelineSpec.accept`` sees of the application."""
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSpec]:
+        """Every loaded pipeline, by id."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The extension's own settings."""
+
+    def freeze(self, pipeline: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """``raw`` as a job of ``pipeline`` would run with them: seeds drawn, files stored, models named. Raises
+        NotFound, ParameterError.
+        """
+
+    def models(self, kind: str) -> list[str]:
+        """References of the usable models of ``kind``."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,10 @@ class PipelineSpec:
     """The longest a run may take; None: as long as it reports anything."""
     resumable: bool = True
     """Whether an interrupted run goes on from its first missing artifact (``context.pending``)."""
+    accept: Callable[[Any, Acceptance], Mapping[str, Any]] | None = None
+    """Called when a job is accepted, with its frozen parameters: checks what a declaration cannot say, and answers the
+    parameters that the job will run with. Light: it runs in the web process. Raises ParameterError.
+    """
 
     @property
     def extension(self) -> str:

@@ -11,21 +11,24 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
-from webui.core.errors import Cancelled, JobFailed, ModelError, NotFound, ParameterError, SetupError
+from webui.core.accepting import Acceptor
+from webui.core.errors import Cancelled, JobFailed, ModelError, NotFound
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
-from webui.core.parameters import validate
 from webui.core.recipes import ModelUse
 from webui.core.settings import Settings
 from webui.core.specs import Artifact, Component, PipelineSpec, Work
+from webui.library.uploads import interning
+from webui.plugins.settings import extension_settings
 
 from .cache import Lease, ModelCache
 from .device import Device
-from .progress import PreviewGate, ProgressMeter
+from .progress import PreviewGate, ProgressMeter, ShiftedPreviews
 from .weights import ModelFiles, open_weights
 
 if TYPE_CHECKING:
@@ -57,6 +60,12 @@ class Surroundings:
     cache: ModelCache
     libraries: Mapping[str, str]
     """Versions, for recipes."""
+
+    @cached_property
+    def accept(self) -> Acceptor:
+        """Freezes the parameters of a run within a run, as the web process does those of a job."""
+        settings_of = partial(extension_settings, self.settings, self.host)
+        return Acceptor(self.host.pipelines, self.catalog, interning(self.uploads, allow_paths=False), settings_of)
 
 
 @dataclass
@@ -128,6 +137,11 @@ class JobModels:
         """See ``webui.api.Models.open_weights``."""
         return open_weights(path, prefixes)
 
+    @property
+    def leased(self) -> bool:
+        """Whether the job holds a lease."""
+        return bool(self._open)
+
     def release_all(self) -> int:
         """Give back what the job left leased; how many leases that were."""
         left, self._open = self._open, []
@@ -151,8 +165,26 @@ class JobWarnings:
             self.emit(JobWarning(job_id=self.job_id, message=message, extension=extension))
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a run within a run puts what it makes: its artifacts 0..count-1 become index..index+count-1 of the job."""
+
+    index: int
+    count: int = 1
+    title: str = ""
+    """In place of the artifacts' own, unless empty."""
+
+
+class Producing(Protocol):
+    """The run that a context belongs to, as the context needs it."""
+
+    def save(self, artifact: Artifact) -> ArtifactRecord: ...
+    def saved(self, index: int) -> Path | None: ...
+    def run_within(self, pipeline: str, raw: Mapping[str, Any], place: Place) -> tuple[ArtifactRecord, ...]: ...
+
+
 class JobContext:
-    """``webui.api.Context`` for one run of one job. ``save`` is the runner's; ``close`` ends it."""
+    """``webui.api.Context`` for one run of one job; ``close`` ends it."""
 
     def __init__(
         self,
@@ -164,7 +196,7 @@ class JobContext:
         emit: Emit,
         warnings: JobWarnings,
         cancelled: threading.Event,
-        save: Callable[[Artifact], ArtifactRecord],
+        production: Producing,
     ) -> None:
         self._around = around
         self._job = job
@@ -172,12 +204,13 @@ class JobContext:
         self._done = set(done_indices) if spec.resumable else set()
         self._warnings = warnings
         self._cancelled = cancelled
-        self._save = save
+        self._production = production
+        self._folder = work_folder(around.settings, job.id)
         self._models = JobModels(around)
         self._deadline = time.monotonic() + spec.timeout_s if spec.timeout_s is not None else None
         self._settings: Mapping[str, Any] | None = None
         self.meter = ProgressMeter(job.id, emit)
-        self.previews = PreviewGate(job.id, emit, around.settings.preview_interval_s)
+        self.previews: PreviewGate | ShiftedPreviews = PreviewGate(job.id, emit, around.settings.preview_interval_s)
         self.uses: tuple[ModelUse, ...] = ()
 
     @property
@@ -207,7 +240,7 @@ class JobContext:
     @property
     def settings(self) -> Mapping[str, Any]:
         if self._settings is None:
-            self._settings = extension_settings(self._around, self._spec.extension)
+            self._settings = extension_settings(self._around.settings, self._around.host, self._spec.extension)
         return self._settings
 
     @property
@@ -216,16 +249,20 @@ class JobContext:
 
     @property
     def work_dir(self) -> Path:
-        folder = work_folder(self._around.settings, self._job.id)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
 
-    def pending(self, total: int) -> list[int]:
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSpec]:
+        return self._around.host.pipelines
+
+    def pending(self, total: int, weights: Sequence[float] = ()) -> list[int]:
         """See ``webui.api.Context.pending``. Raises ValueError on a negative total."""
         if total < 0:
             raise ValueError(f"pending: expected the number of artifacts that the job makes, got {total}")
         left = [index for index in range(total) if index not in self._done]
-        self.meter.expect(total, total - len(left))
+        done = set(range(total)).difference(left)
+        self.meter.expect(total, len(done), done=done, weights=weights)
         return left
 
     def generator(self, seed: int) -> torch.Generator:
@@ -251,12 +288,29 @@ class JobContext:
         return self._around.uploads.path(ref)
 
     def save(self, artifact: Artifact) -> ArtifactRecord:
-        record = self._save(artifact)
-        if record.index not in self._done:
-            self._done.add(record.index)
-            self.meter.image_saved()
-        self.previews.images_changed()
+        record = self._production.save(artifact)
+        self.note_saved(artifact.index)
         return record
+
+    def note_saved(self, index: int) -> None:
+        """The artifact of ``index`` is on disk."""
+        if index not in self._done:
+            self._done.add(index)
+            self.meter.image_saved(index)
+        self.previews.images_changed()
+
+    def saved(self, index: int) -> Path | None:
+        """See ``webui.api.Context.saved``."""
+        return self._production.saved(index)
+
+    def run(
+        self, pipeline: str, params: Mapping[str, Any], *, index: int = 0, count: int = 1, title: str = ""
+    ) -> tuple[ArtifactRecord, ...]:
+        """See ``webui.api.Context.run``. Raises ValueError for places that are none."""
+        if index < 0 or count < 1:
+            raise ValueError(f"run: expected an index from 0 on and a count from 1 on, got {index} and {count}")
+        self.check_cancelled()
+        return self._production.run_within(pipeline, params, Place(index, count, title))
 
     def use_model(self, use: ModelUse) -> None:
         if use not in self.uses:
@@ -264,6 +318,15 @@ class JobContext:
 
     def warn(self, message: str) -> None:
         self._warnings.say(message)
+
+    def inner_folder(self, index: int) -> Path:
+        """The work folder of a run within this one."""
+        return self._folder / f"run-{index}"
+
+    @property
+    def enough(self) -> bool:
+        """Whether the pipeline may be ended, since nobody waits for what it would still make."""
+        return False
 
     @property
     def complete(self) -> bool:
@@ -287,7 +350,7 @@ class JobContext:
         if left:
             self.log.warning("%s left %d leases open; they were given back", self._spec.id, left)
         if not keep_work:
-            shutil.rmtree(work_folder(self._around.settings, self._job.id), ignore_errors=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def work_folder(settings: Settings, job_id: str) -> Path:
@@ -308,22 +371,3 @@ def remove_stale_work(settings: Settings, older_than_s: float = 30 * 24 * 3600.0
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder.name)
     return gone
-
-
-def extension_settings(around: Surroundings, extension: str) -> dict[str, Any]:
-    """The stored settings of an extension, completed by what it declared. Raises SetupError when they do not fit
-    that.
-    """
-    values: dict[str, Any] = dict(around.settings.extensions.get(extension, {}))
-    for name, spec in around.host.settings_specs.items():
-        if around.host.owner_of("settings", name) != extension:
-            continue
-        given = {key: value for key, value in values.items() if key in spec.params.model_fields}
-        try:
-            values.update(validate(spec.params, given).model_dump())
-        except ParameterError as error:
-            raise SetupError(
-                f"the settings of extension {extension!r} are wrong: {error}",
-                hint=f"Mend them in the Extensions tab or in {around.settings.settings_path}.",
-            ) from None
-    return values

@@ -5,26 +5,44 @@ is on disk.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
-from webui.core.errors import ExtensionError
+from webui.core.errors import ExtensionError, JobFailed, NotFound
 from webui.core.jobs import ArtifactRecord, Job, JobArtifact
-from webui.core.parameters import Params
+from webui.core.parameters import Params, validate
 from webui.core.recipes import Recipe
 from webui.core.specs import Artifact, PipelineSpec
 
-from .context import Emit, JobContext, JobWarnings, Surroundings
+from .context import Emit, JobContext, JobWarnings, Place, Surroundings
+from .device import fresh_state
 from .hooks import JobHooks, PictureContext
+from .nesting import MAX_DEPTH, InnerContext, settled
 from .results import artifacts_of, checked, is_flat
 
 log = logging.getLogger(__name__)
 
 
+def checked_job(around: Surroundings, job: Job) -> tuple[PipelineSpec, Params]:
+    """The pipeline and the parameters of a job. Raises NotFound, ParameterError."""
+    spec = around.host.pipelines.get(job.pipeline)
+    if spec is None:
+        raise NotFound(
+            f"there is no pipeline {job.pipeline!r}.",
+            hint="Its extension is not loaded: `ext list` and the Extensions tab say why.",
+        )
+    return spec, validate(spec.params, job.params)
+
+
 class Production:
-    """Runs ``job``, whose parameters are ``params``. ``changed_by``: extensions whose ``prepare_job`` changed it."""
+    """Runs ``job``, whose parameters are ``params``. ``changed_by``: extensions whose ``prepare_job`` changed it.
+
+    ``outer``: the run within which this one is, at its ``place``.
+    """
 
     def __init__(
         self,
@@ -34,14 +52,17 @@ class Production:
         spec: PipelineSpec,
         params: Params,
         *,
-        done_indices: Collection[int],
         changed_by: tuple[str, ...],
         emit: Emit,
         warnings: JobWarnings,
         cancelled: threading.Event,
+        done_indices: Collection[int] = (),
+        outer: Production | None = None,
+        place: Place | None = None,
     ) -> None:
         self.spec = spec
         self.records: list[ArtifactRecord] = []
+        self.depth: int = outer.depth + 1 if outer is not None else 1
         self._around = around
         self._hooks = hooks
         self._job = job
@@ -49,15 +70,15 @@ class Production:
         self._changed_by = changed_by
         self._emit = emit
         self._warnings = warnings
-        self.context = JobContext(
-            around,
-            job,
-            spec,
-            done_indices=done_indices,
-            emit=emit,
-            warnings=warnings,
-            cancelled=cancelled,
-            save=self._save,
+        self._cancelled = cancelled
+        self._outer = outer
+        self._place = place or Place(0)
+        self._may_have_earlier = bool(done_indices) or job.attempts > 1
+        said: Any = {"warnings": warnings, "cancelled": cancelled, "production": self}
+        self.context: JobContext = (
+            JobContext(around, job, spec, done_indices=done_indices, emit=emit, **said)
+            if outer is None
+            else InnerContext(outer.context, self._place, around, job, spec, **said)
         )
 
     def run(self) -> None:
@@ -68,6 +89,8 @@ class Production:
             for artifact in artifacts_of(result, self.spec):
                 self.context.save(artifact)
                 self._check_cancelled()
+                if self.context.enough:
+                    break
         finally:
             # A generator that is left before its end holds its leases until it is closed.
             close = getattr(result, "close", None)
@@ -88,15 +111,20 @@ class Production:
         made = self._around.host.load_object(spec.extension, spec.run)
         pipeline = made() if callable(made) else made
         if not callable(getattr(pipeline, "run", None)):
-            raise ExtensionError(
-                f"extension {spec.extension!r}: {spec.run!r} is a {type(pipeline).__name__} without a method run,"
-                " expected a class with run(params, context).",
-                extension=spec.extension,
-                hint="This is a fault of the extension: tell its author.",
+            raise self._broken(
+                f"has {spec.run!r}, a {type(pipeline).__name__} without a method run,"
+                " expected a class with run(params, context)"
             )
         return pipeline
 
-    def _save(self, given: Artifact) -> ArtifactRecord:
+    def _broken(self, what: str) -> ExtensionError:
+        return ExtensionError(
+            f"extension {self.spec.extension!r}: the pipeline {self.spec.id!r} {what}.",
+            extension=self.spec.extension,
+            hint="This is a fault of the extension: tell its author.",
+        )
+
+    def save(self, given: Artifact) -> ArtifactRecord:
         """Through the hooks into the library."""
         artifact = checked(given, self.spec)
         recipe = self._recipe(artifact)
@@ -107,12 +135,79 @@ class Production:
             artifact = dataclasses.replace(artifact, data=image)
             if is_flat(image):
                 self._warnings.say(f"picture {artifact.index + 1}: the picture is one flat colour")
-        record = self._around.files.save(artifact, self._job, recipe)
-        record = record.model_copy(update={"warnings": tuple(self._warnings.messages[said_before:])})
+        return self._keep(artifact, recipe, tuple(self._warnings.messages[said_before:]))
+
+    def _keep(self, artifact: Artifact, recipe: Recipe, warnings: tuple[str, ...]) -> ArtifactRecord:
+        """Into the library; of a run within a run, at its place among the artifacts of the job, with its own recipe."""
+        if self._outer is not None:
+            index = self._place.index + artifact.index
+            moved = dataclasses.replace(artifact, index=index, title=self._place.title or artifact.title)
+            record = self._outer._keep(moved, recipe, warnings)
+            self._outer.context.note_saved(index)
+            self.records.append(record)
+            return record
+        record = self._around.files.save(artifact, self._job, recipe).model_copy(update={"warnings": warnings})
         self.records.append(record)
         self._emit(JobArtifact(job_id=self._job.id, artifact=record))
         self._hooks.observe("artifact_saved", record=record)
         return record
+
+    def saved(self, index: int) -> Path | None:
+        """The file of an artifact of this job, made now or by an earlier attempt."""
+        if self._outer is not None:
+            return self._outer.saved(self._place.index + index) if index < self._place.count else None
+        path = next((record.path for record in reversed(self.records) if record.index == index), "")
+        path = path or (self._earlier.get(index, "") if self._may_have_earlier else "")
+        found = self._around.files.path(path) if path else None
+        return found if found is not None and found.is_file() else None
+
+    @functools.cached_property
+    def _earlier(self) -> dict[int, str]:
+        return {record.index: record.path for record in self._around.files.find_job(self._job)}
+
+    def run_within(self, pipeline: str, raw: Mapping[str, Any], place: Place) -> tuple[ArtifactRecord, ...]:
+        """See ``webui.api.Context.run``."""
+        if self.depth >= MAX_DEPTH:
+            raise JobFailed(f"{pipeline} would be run at depth {self.depth + 1}, at most {MAX_DEPTH} is possible.")
+        if self.context.models.leased:
+            raise self._broken("runs another pipeline while it holds a lease, which that one may wait for for ever")
+        inner = self._inner(pipeline, raw, place)
+        done = False
+        try:
+            with fresh_state(inner._job.params):
+                inner.run()
+            done = True
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too: it ends this run, not the worker
+            fault = settled(error, inner.spec, self._cancelled, self._around)
+        finally:
+            inner.context.close(keep_work=not done)
+        if not done:
+            raise fault
+        return tuple(inner.records)
+
+    def _inner(self, pipeline: str, raw: Mapping[str, Any], place: Place) -> Production:
+        """With parameters frozen and changed by the hooks, as any job's. Raises NotFound, ParameterError."""
+        named = self._job.model_copy(update={"pipeline": pipeline, "params": dict(raw), "artifacts": ()})
+        spec = self._around.host.pipelines.get(pipeline) or checked_job(self._around, named)[0]
+        job = named.model_copy(update={"params": self._around.accept(spec, raw)})
+        check = functools.partial(checked_job, self._around)
+        job, changed_by = self._hooks.prepare(job, check, self._warnings.say)
+        spec, params = check(job)
+        return Production(
+            self._around,
+            self._hooks,
+            job,
+            spec,
+            params,
+            changed_by=changed_by,
+            emit=self._emit,
+            warnings=self._warnings,
+            cancelled=self._cancelled,
+            outer=self,
+            place=place,
+        )
 
     def _recipe(self, artifact: Artifact) -> Recipe:
         """The parameters are those that the pipeline ran with, after ``prepare_job``: they made the picture."""

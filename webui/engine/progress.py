@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from webui.core.errors import Cancelled
@@ -23,6 +23,8 @@ PROGRESS_INTERVAL_S = 0.1
 """Steps of small models pass by the hundred a second; nobody reads more than ten."""
 _SPEED_WINDOW = 24
 """Steps over which speed is measured: the first ones, which warm up kernels, are soon forgotten."""
+_SPEED_WINDOW_OF_RUNS = 480
+"""The same where a job is made of runs: one of them alone says little of the others."""
 _PREVIEW_EDGE_PX = 512
 _PREVIEW_QUALITY = 80
 _PREVIEW_SHARE = 0.05
@@ -39,26 +41,38 @@ class ProgressMeter:
     """
 
     def __init__(
-        self, job_id: str, emit: Callable[[JobProgress], None], clock: Callable[[], float] = time.monotonic
+        self,
+        job_id: str,
+        emit: Callable[[JobProgress], None],
+        clock: Callable[[], float] = time.monotonic,
+        interval_s: float = PROGRESS_INTERVAL_S,
     ) -> None:
         self._job_id = job_id
         self._emit = emit
         self._clock = clock
+        self._interval_s = interval_s
         self._lock = threading.Lock()
         # Guards all that follows; held while emitting, so that progress is told in its order.
         self._images = 0
         self._finished = 0
+        self._done: set[int] = set()
+        self._weights: Sequence[float] = ()
         self._fraction = 0.0
         self._latest = Progress()
         self._told = True
         self._told_at = float("-inf")
         self._speed: deque[tuple[float, float]] = deque(maxlen=_SPEED_WINDOW)
 
-    def expect(self, images: int, finished: int) -> None:
-        """The job makes ``images`` in all, of which ``finished`` are there."""
+    def expect(self, images: int, finished: int, *, done: Collection[int] = (), weights: Sequence[float] = ()) -> None:
+        """The job makes ``images`` in all, of which ``finished`` are there: those of the indices ``done``.
+
+        ``weights``: the share of the work that each takes, where they differ; in any unit.
+        """
         with self._lock:
             self._images, self._finished = images, finished
-            self._fraction = finished / images if images else 0.0
+            self._done = set(done)
+            self._weights = weights if len(weights) == images and sum(weights) > 0 else ()
+            self._fraction = self._share(self._done) if self._weights else finished / images if images else 0.0
             self._latest = Progress(image=finished, images=images, fraction=self._fraction)
             self._speed.clear()
             self._speed.append((self._clock(), self._fraction))
@@ -68,34 +82,58 @@ class ProgressMeter:
         """``step`` of ``steps`` of ``batch`` images made together."""
         within = min(max(step / steps, 0.0), 1.0) if steps > 0 else 0.0
         with self._lock:
-            if self._images:
+            if self._weights:
+                fraction = self._share(self._done)
+            elif self._images:
                 ahead = min(max(batch, 1), self._images - self._finished)
                 fraction = (self._finished + ahead * within) / self._images
             else:
                 fraction = within
-            stage_changed = message != self._latest.message or steps != self._latest.steps
-            self._note(fraction)
-            self._latest = Progress(
-                step=step,
-                steps=steps,
-                image=self._finished,
-                images=self._images,
-                fraction=self._fraction,
-                eta_s=self._eta(),
-                message=message,
-            )
-            self._told = False
-            due = self._clock() - self._told_at >= PROGRESS_INTERVAL_S
-            if due or stage_changed or step >= steps:
-                self._tell()
+            self._at(step, steps, fraction, message)
 
-    def image_saved(self) -> None:
-        """One more image is finished."""
+    def fold(self, inner: Progress, indices: range) -> None:
+        """How far a run within this job is, which makes the images ``indices`` of it."""
+        with self._lock:
+            if self._speed.maxlen == _SPEED_WINDOW:
+                self._speed = deque(self._speed, maxlen=_SPEED_WINDOW_OF_RUNS)
+            fraction = self._fraction
+            if self._images:
+                others = self._done.difference(indices)
+                fraction = self._share(others) + self._share(indices) * inner.fraction
+            self._at(inner.step, inner.steps, fraction, inner.message)
+
+    def _share(self, indices: Collection[int]) -> float:
+        """Of the whole job's work, what these images are."""
+        if not self._weights:
+            return len(indices) / self._images
+        known = (self._weights[index] for index in indices if index < len(self._weights))
+        return sum(known) / sum(self._weights)
+
+    def _at(self, step: int, steps: int, fraction: float, message: str) -> None:
+        stage_changed = message != self._latest.message or steps != self._latest.steps
+        self._note(fraction)
+        self._latest = Progress(
+            step=step,
+            steps=steps,
+            image=self._finished,
+            images=self._images,
+            fraction=self._fraction,
+            eta_s=self._eta(),
+            message=message,
+        )
+        self._told = False
+        due = self._clock() - self._told_at >= self._interval_s
+        if due or stage_changed or step >= steps:
+            self._tell()
+
+    def image_saved(self, index: int) -> None:
+        """One more image is finished, that of ``index``."""
         with self._lock:
             self._finished += 1
+            self._done.add(index)
             self._images = max(self._images, self._finished) if self._images else 0
             if self._images:
-                self._note(self._finished / self._images)
+                self._note(self._share(self._done) if self._weights else self._finished / self._images)
             self._latest = self._latest.model_copy(
                 update={
                     "image": self._finished,
@@ -196,6 +234,22 @@ class PreviewGate:
         self._turn += 1
         self._shown[index] = self._turn
         return True
+
+
+class ShiftedPreviews:
+    """The gate of a job for a run within it, whose image 0 is image ``offset`` of the job."""
+
+    def __init__(self, gate: PreviewGate | ShiftedPreviews, offset: int) -> None:
+        self._gate = gate
+        self._offset = offset
+
+    def offer(self, make: Image | Callable[[], Image], index: int) -> str:
+        """See ``PreviewGate.offer``."""
+        return self._gate.offer(make, self._offset + index)
+
+    def images_changed(self) -> None:
+        """See ``PreviewGate.images_changed``."""
+        self._gate.images_changed()
 
 
 def encode_preview(picture: Image) -> str:

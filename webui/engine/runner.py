@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,7 +29,6 @@ from webui.core.jobs import (
     JobState,
 )
 from webui.core.memory import AttentionBackend, MemorySnapshot
-from webui.core.parameters import Params, validate
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
 
@@ -37,7 +37,7 @@ from .cache import make_cache
 from .context import Emit, JobWarnings, Surroundings
 from .device import Device, choose_device, device_status, fresh_state
 from .hooks import JobHooks
-from .production import Production
+from .production import Production, checked_job
 from .results import describe_fault, library_versions
 
 if TYPE_CHECKING:
@@ -180,10 +180,11 @@ class _Attempt:
     def execute(self) -> None:
         """From parameters to the last artifact. Raises whatever goes wrong."""
         runner = self._runner
-        spec, params = self._check(self.job)
-        self.job, changed_by = runner.hooks.prepare(self.job, self._check, self.warnings.say)
+        check = partial(checked_job, runner.around)
+        spec, params = check(self.job)
+        self.job, changed_by = runner.hooks.prepare(self.job, check, self.warnings.say)
         if changed_by:
-            spec, params = self._check(self.job)
+            spec, params = check(self.job)
         self.production = Production(
             runner.around,
             runner.hooks,
@@ -213,16 +214,6 @@ class _Attempt:
         """Give back what the attempt holds."""
         if self.production is not None:
             self.production.context.close(keep_work=self.keep_work)
-
-    def _check(self, job: Job) -> tuple[PipelineSpec, Params]:
-        """Raises NotFound, ParameterError."""
-        spec = self._runner.host.pipelines.get(job.pipeline)
-        if spec is None:
-            raise NotFound(
-                f"there is no pipeline {job.pipeline!r}.",
-                hint="Its extension is not loaded: `ext list` and the Extensions tab say why.",
-            )
-        return spec, validate(spec.params, job.params)
 
 
 def _ending(job_id: str, state: JobState, error: ErrorInfo | None, seconds: float) -> JobEvent:

@@ -108,7 +108,7 @@ class LibraryFiles:
             media_type=media_type(ending),
             size_bytes=size_bytes,
             sha256=digest,
-            pipeline=job.pipeline,
+            pipeline=recipe.pipeline,
             title=artifact.title,
             seed=artifact.seed,
             width=size[0] if size else None,

@@ -22,6 +22,7 @@ from urllib.parse import unquote_to_bytes
 from PIL import Image
 
 from webui.core.errors import FieldError, NotFound, ParameterError
+from webui.core.parameters import Parameter
 
 from .disk import write_new
 from .pixels import MAX_PIXELS, Unreadable, decode, open_header
@@ -186,3 +187,17 @@ def _wrong(field: str, message: str, got: str = "") -> ParameterError:
 def data_url(data: bytes, media_type: str) -> str:
     """``data`` as a data URL."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def interning(uploads: UploadStore, *, allow_paths: bool) -> Callable[[Parameter, str], str]:
+    """``UploadStore.intern`` for the values of file parameters; it raises ParameterError alone."""
+
+    def intern(row: Parameter, value: str) -> str:
+        expect: Expected = "image" if row.kind in ("image", "image_mask", "images") else "file"
+        expect = "audio" if row.kind == "audio" else expect
+        try:
+            return uploads.intern(value, allow_paths=allow_paths, expect=expect, field=row.name)
+        except NotFound as error:
+            raise ParameterError([FieldError(row.name, error.message)], hint=error.hint) from None
+
+    return intern

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -82,11 +83,22 @@ class Form:
                         "Generate", variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate"
                     )
                     stop = gr.Button("Stop", elem_id=f"stop-{self.slug}", elem_classes="ll-stop", min_width=0)
+                    takers = [
+                        (taker, self._taker_button(taker[0])) for taker in self._services.options.takers(self.spec)
+                    ]
             stage = viewer.build(self.slug, self.spec.id)
             with gr.Column(elem_classes="ll-settings", min_width=0):
                 self._build_settings()
                 presets = self._build_presets()
         self._wire(generate, stop, stage, presets)
+        parts = [widget.component for widget in self.widgets]
+        for (holder, row), button in takers:
+            button.click(partial(self.hand_over, holder, row), parts, stage, api_name=False, **QUIET)
+
+    def _taker_button(self, holder: PipelineSpec) -> Any:
+        """Hands what is set here over to the form of a pipeline that can run this one."""
+        name = f"to-{slug(holder.id)}-{self.slug}"
+        return gr.Button(holder.title, elem_id=name, elem_classes="ll-small", min_width=0, scale=0)
 
     def _build_settings(self) -> None:
         rest = [rows for rows in arrange(self.rows) if not _first(rows[0])]
@@ -164,6 +176,11 @@ class Form:
                     js=f"(model) => {{ Lifelike.forms.model('{self.slug}', model) }}",
                     **QUIET,
                 )
+            followers = [one for one in self.widgets if self._lists_of(one, widget.names[0])]
+            if followers:
+                shown = [one.component for one in followers]
+                relist = partial(self._relist, followers)
+                widget.component.change(relist, [widget.component, *shown], shown, api_name=False, **QUIET)
         box.input(self.load_preset, box, [stage, suggested, *parts], api_name=False, **QUIET)
         save.click(self.save_preset, [box, *parts], [stage, box], api_name=False, **QUIET)
         delete.click(self.delete_preset, box, [stage, box], api_name=False, **QUIET)
@@ -191,6 +208,28 @@ class Form:
             except LifelikeError as error:
                 answer = _answer(_refusal(error))
         return [answer, self._automatic({**self.defaults, **params}), *updates]
+
+    def hand_over(self, holder: PipelineSpec, row: Parameter, *values: Any) -> str:
+        """What differs from the defaults, for the form of ``holder``: this pipeline's id and its parameters."""
+        try:
+            raw = self.collect(values)
+        except LifelikeError as error:
+            return _answer(_refusal(error))
+        changed = {name: value for name, value in raw.items() if value != self.defaults.get(name)}
+        return _answer({"send": {"pipeline": holder.id, "params": {row.of: self.spec.id, row.name: changed}}})
+
+    @staticmethod
+    def _lists_of(widget: Widget, name: str) -> bool:
+        return widget.rows[0].kind == "dynamic_choice" and widget.rows[0].of == name
+
+    def _relist(self, followers: Sequence[Widget], pipeline: Any, *chosen: Any) -> Any:
+        """Another pipeline was chosen: lists of its parameters, where those of the old one stood."""
+        updates = []
+        for widget, value in zip(followers, chosen, strict=True):
+            choices = self._services.options.offered(widget.rows[0], str(pipeline or ""))
+            kept = value if value in {name for _, name in choices} else ""
+            updates.append(gr.Dropdown(choices=choices, value=kept))
+        return updates if len(updates) > 1 else updates[0]
 
     def follow_model(self, suggested: Mapping[str, Any], *values: Any) -> list[Any]:
         """Another model was chosen: its values go where the old one's were left as they were."""
@@ -278,7 +317,8 @@ class Form:
             if names.isdisjoint(widget.names):
                 updates.append(gr.skip())
                 continue
-            values = {name: params.get(name, self.defaults.get(name)) for name in widget.names}
+            wanted = (*widget.names, *(row.of for row in widget.rows if row.of))
+            values = {name: params.get(name, self.defaults.get(name)) for name in wanted}
             try:
                 updates.append(self._update(widget, self._filled(values, params)))
             except (LifelikeError, OSError) as error:
@@ -293,7 +333,9 @@ class Form:
             return gr.update(choices=self._factory.choices_for(row, value), value=value)
         if row.kind in ("model", "dynamic_choice"):
             value = value or (self._services.options.default(row.source) if row.kind == "model" else "")
-            return gr.Dropdown(choices=self._factory.choices_with(row, value), value=value)
+            return gr.Dropdown(
+                choices=self._factory.choices_with(row, value, str(values.get(row.of) or "")), value=value
+            )
         return value
 
     def _filled(self, values: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:

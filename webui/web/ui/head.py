@@ -54,6 +54,7 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
             for row in rows
             if row.kind in ("image", "images", "image_mask")
         ],
+        "holds": next(({"pipeline": row.of, "params": row.name} for row in rows if row.kind == "parameters"), None),
         "prompts": [row.name for row in rows if row.kind == "prompt" and row.extra.get("tokens")],
         "seed": next((row.name for row in rows if row.kind == "seed"), ""),
         "model": str(form.defaults.get(model.name) or "") if model else "",

@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from webui.catalog.catalog import Catalog, titles
 from webui.core.errors import LifelikeError
-from webui.core.parameters import Parameter
+from webui.core.parameters import Parameter, describe
+from webui.core.specs import PipelineSpec
+
+_NONE: Mapping[str, PipelineSpec] = MappingProxyType({})
 
 log = logging.getLogger(__name__)
 
 
 class ModelOptions:
-    """The catalog as forms read it: no error of a model file stops a page from being built."""
+    """The catalog and the pipelines as forms read them: no error of a model file stops a page from being built."""
 
-    def __init__(self, catalog: Catalog, lists: Mapping[str, Callable[[], Sequence[str]]] | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        lists: Mapping[str, Callable[[], Sequence[str]]] | None = None,
+        pipelines: Mapping[str, PipelineSpec] = _NONE,
+    ) -> None:
         """``lists``: what choices that are no models are taken from, by name."""
         self._catalog = catalog
         self._lists = lists or {}
+        self._pipelines = pipelines
+
+    def offered(self, row: Parameter, of: str = "") -> list[tuple[str, str]]:
+        """(label, value) of all that the list of ``row`` offers. ``of``: the pipeline that ``row.of`` names now."""
+        source, _, outputs = row.source.partition(":")
+        if row.kind == "dynamic_choice" and source == "pipelines":
+            return [
+                (spec.title, spec.id)
+                for spec in self._pipelines.values()
+                if (not outputs or spec.outputs in outputs.split("|")) and not holders([spec])
+            ]
+        if row.kind == "dynamic_choice" and source == "parameters":
+            spec = self._pipelines.get(of)
+            rows = describe(spec.params) if spec is not None else ()
+            return [("None", ""), *((one.label, one.name) for one in rows if one.kind != "record")]
+        return self.choices(row.source)
+
+    def takers(self, spec: PipelineSpec) -> list[tuple[PipelineSpec, Parameter]]:
+        """Pipelines that can run ``spec``, each with its parameter that holds the parameters of ``spec``."""
+        found = []
+        for holder, row in holders(self._pipelines.values()):
+            named = next((one for one in describe(holder.params) if one.name == row.of), None)
+            if named is not None and spec.id in (value for _, value in self.offered(named)):
+                found.append((holder, row))
+        return found
 
     def choices(self, kind: str) -> list[tuple[str, str]]:
         """(label, reference) of every usable model of ``kind``, or of the list of that name."""
@@ -65,3 +99,8 @@ class ModelOptions:
             if row.kind == "model":
                 suggests.update(self.recommended(row.source, str(params.get(row.name) or "")))
         return {row.name: suggests.get(row.name, row.auto) for row in rows if row.auto is not None}
+
+
+def holders(pipelines: Iterable[PipelineSpec]) -> list[tuple[PipelineSpec, Parameter]]:
+    """Those of ``pipelines`` that run another one, with the parameter that holds the other's parameters."""
+    return [(spec, row) for spec in pipelines for row in describe(spec.params) if row.kind == "parameters"]

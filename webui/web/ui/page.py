@@ -23,7 +23,7 @@ from .widgets import Files
 def form_services(services: Services) -> FormServices:
     """What forms need, out of what the composition root gave."""
     return FormServices(
-        options=ModelOptions(services.catalog, choice_lists(services)),
+        options=ModelOptions(services.catalog, choice_lists(services), services.host.pipelines),
         presets=PresetStore(services.settings.data_dir / "presets"),
         files=Files(put=services.uploads.put, path=services.uploads.path),
         submit=services.jobs.submit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ def form_help(text: str) -> str:
     """A parameter's help without what an empty value means: a form shows the value that it stands for."""
     parts = [part.strip() for part in text.split(";")]
     return "; ".join(part for part in parts if part and not part.lower().startswith("empty:"))
+
+
+def object_text(value: Any) -> str:
+    """An object of parameters as a person edits it: one a line; nothing for none. Text stays as it was typed."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=1) if value else ""
 
 
 def hex_colour(met: Any) -> str:

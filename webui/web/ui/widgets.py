@@ -17,7 +17,7 @@ from webui.core.errors import FieldError, ParameterError
 from webui.core.parameters import Parameter
 
 from .options import ModelOptions
-from .values import form_help, hex_colour, png_bytes, split_mask, uploaded_file
+from .values import form_help, hex_colour, object_text, png_bytes, split_mask, uploaded_file
 
 SEGMENTS = 3
 """A choice of at most this many options is shown as buttons side by side."""
@@ -103,6 +103,20 @@ class WidgetFactory:
             **common,
         )
         return _plain(row, box, str, event="input")
+
+    def _parameters(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
+        """JSON, one parameter a line."""
+        row = rows[0]
+        box = gr.Textbox(
+            object_text(values[row.name]),
+            lines=4,
+            max_lines=16,
+            info=form_help(row.help) or None,
+            interactive=True,
+            **common,
+        )
+        shown: Callable[[Mapping[str, Any]], Any] = lambda params: object_text(params[row.name])  # noqa: E731
+        return Widget((row,), box, lambda met: {row.name: str(met or "")}, shown, "input")
 
     def _folder(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
@@ -209,7 +223,7 @@ class WidgetFactory:
     def _dynamic_choice(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         box = gr.Dropdown(
-            self.choices_with(row, values[row.name]),
+            self.choices_with(row, values[row.name], str(values.get(row.of) or "")),
             value=values[row.name] or "",
             allow_custom_value=True,
             info=form_help(row.help) or None,
@@ -265,9 +279,9 @@ class WidgetFactory:
         )
         return _plain(row, box, lambda met: str(met or "").strip())
 
-    def choices_with(self, row: Parameter, value: Any) -> list[tuple[str, str]]:
-        """The options of a list of models, with ``value`` among them."""
-        choices = self._options.choices(row.source)
+    def choices_with(self, row: Parameter, value: Any, of: str = "") -> list[tuple[str, str]]:
+        """The options of a list, with ``value`` among them. ``of``: see ``ModelOptions.offered``."""
+        choices = self._options.offered(row, of)
         if value not in {ref for _, ref in choices}:
             choices.insert(
                 0, (str(value or ("Automatic" if choices or row.kind != "model" else "No model yet")), str(value or ""))

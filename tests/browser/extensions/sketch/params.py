@@ -58,3 +58,6 @@ class EverythingParams(declare.Params):
     sound: str | None = declare.audio(label="Sound")
     archive: str | None = declare.file(label="Archive", accept=[".zip"])
     target: str = declare.folder("here", label="Folder")
+    pipeline: str = declare.dynamic_choice("sketch.draw", "pipelines", label="Pipeline")
+    parameter: str = declare.dynamic_choice("", "parameters", label="Parameter", of="pipeline")
+    settings: declare.ParameterValues = declare.parameters("pipeline", label="Its parameters")

@@ -127,6 +127,18 @@ Lifelike.forms = (() => {
         toast(t("Sent to {form}.", { form: t(form.title) }), { kind: "good", seconds: 3 });
       }),
     }));
+    for (const form of config.forms.filter((one) => one.holds)) {
+      rows.push({
+        label: t("{form}: these parameters", { form: t(form.title) }),
+        icon: "sliders",
+        run: attempt(async () => {
+          const said = await api("GET", `/artifacts/${id}/metadata`);
+          if (!said.recipe) return void toast(t("This picture does not say how it was made."), { kind: "bad" });
+          after();
+          await apply(form.slug, { [form.holds.pipeline]: said.recipe.pipeline, [form.holds.params]: said.recipe.params });
+        }),
+      });
+    }
     if (rows.length) Lifelike.menu(anchor, rows);
     else toast(t("No form takes a picture yet."));
   }

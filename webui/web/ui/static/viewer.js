@@ -62,8 +62,15 @@ Lifelike.viewer = (() => {
         store.set(`form.${this.slug}`, said.form);
         this.add(said.job);
       } else if (said.errors) forms.showErrors(this.slug, said.errors, said.hint);
+      else if (said.send) this.handOver(said.send);
       else if (said.problem) toast(said.problem, { kind: "bad", hint: said.hint });
       else if (said.said) toast(t(said.said), { kind: "good", seconds: 3 });
+    }
+
+    // The form's settings, for the form of a pipeline that runs this one.
+    handOver({ pipeline, params }) {
+      const form = config.forms.find((one) => one.pipeline === pipeline);
+      if (form) forms.apply(form.slug, params);
     }
 
     add(id) {

@@ -1,0 +1,95 @@
+"""Between a request and the queue: raw parameters become those that a job runs with, in the web process and for runs
+within a run alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .errors import ExtensionError, FieldError, LifelikeError, NotFound, ParameterError
+from .parameters import Parameter, freeze, validate
+from .specs import PipelineSpec
+
+
+class FoundModel(Protocol):
+    """A model as freezing reads it."""
+
+    @property
+    def ref(self) -> str: ...
+    @property
+    def recommended(self) -> Mapping[str, Any]: ...
+    @property
+    def usable(self) -> bool: ...
+
+
+class ModelSource(Protocol):
+    """The catalog."""
+
+    def resolve(self, ref: str, kind: str = "") -> FoundModel: ...
+    def default(self, kind: str) -> FoundModel | None: ...
+    def entries(self, kind: str = "") -> Sequence[FoundModel]: ...
+
+
+@dataclass(frozen=True)
+class Acceptor:
+    """Freezes parameters of any pipeline, then lets the pipeline itself look at them (``PipelineSpec.accept``)."""
+
+    pipelines: Mapping[str, PipelineSpec]
+    models: ModelSource
+    intern: Callable[[Parameter, str], str]
+    """Stores the bytes of a file parameter and returns their lasting reference. Raises ParameterError."""
+    settings_of: Callable[[str], Mapping[str, Any]]
+    """The settings of an extension."""
+
+    def __call__(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises ParameterError; ExtensionError where ``spec.accept`` breaks."""
+        values = freeze(spec.params, raw, choose_model=self._choose_model, intern=self.intern)
+        if spec.accept is None:
+            return values
+        try:
+            accepted = dict(spec.accept(validate(spec.params, values), _Acceptance(self, spec.extension)))
+        except LifelikeError:
+            raise
+        except Exception as error:
+            raise ExtensionError(
+                f"extension {spec.extension!r} could not look at the parameters: {type(error).__name__}: {error}",
+                extension=spec.extension,
+                hint="This is a fault of the extension: tell its author.",
+            ) from error
+        return validate(spec.params, accepted).model_dump(mode="json")
+
+    def _choose_model(self, row: Parameter, ref: str) -> tuple[str, Mapping[str, Any]]:
+        try:
+            entry = self.models.resolve(ref, row.source) if ref else self.models.default(row.source)
+        except LifelikeError as error:
+            raise ParameterError([FieldError(row.name, error.message, repr(ref))], hint=error.hint) from None
+        if entry is None:
+            raise ParameterError([FieldError(row.name, f"there is no model of the kind {row.source!r}")])
+        return entry.ref, entry.recommended
+
+
+@dataclass(frozen=True)
+class _Acceptance:
+    """``webui.api.Acceptance``."""
+
+    _acceptor: Acceptor
+    _extension: str
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSpec]:
+        return self._acceptor.pipelines
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self._acceptor.settings_of(self._extension)
+
+    def freeze(self, pipeline: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+        spec = self._acceptor.pipelines.get(pipeline)
+        if spec is None:
+            raise NotFound(f"there is no pipeline {pipeline!r}.")
+        return self._acceptor(spec, raw)
+
+    def models(self, kind: str) -> list[str]:
+        return [entry.ref for entry in self._acceptor.models.entries(kind) if entry.usable]
