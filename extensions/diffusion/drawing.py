@@ -18,7 +18,7 @@ from PIL import Image
 
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
-from . import attention, decoding, previews, speed, telling
+from . import attention, decoding, previews, seamless, speed, telling
 from .calling import make_call, too_long
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
@@ -27,6 +27,7 @@ from .params import Drawn
 from .prompts.words import Words
 from .samplers import make_scheduler, sampler_name
 from .task import Task
+from .vaes import with_vae
 
 
 def working_dtype(context: Context) -> torch.dtype:
@@ -51,7 +52,7 @@ class Drawing:
         self._params = params
         self._context = context
         self._task = task
-        self._plan = task.planned(make_plan(model, context.models, configs=configs))
+        self._plan = with_vae(task.planned(make_plan(model, context.models, configs=configs)), params.vae, context)
         for note in self._plan.notes:
             context.warn(note)
         self._family = model.family
@@ -122,14 +123,16 @@ class Drawing:
         words = self._task.words(indices)
         networks = self._networks.chosen(words)
         wanted = requests(self._plan, self._dtype_of, self._speed)
-        # Whoever attaches networks to modules has them alone for that time.
-        with self._context.models.lease(wanted, work=work, exclusive=bool(networks)) as components:
+        # Whoever attaches something to modules has them alone for that time.
+        alone = bool(networks) or params.seamless != "none"
+        with self._context.models.lease(wanted, work=work, exclusive=alone) as components:
             scheduler = None
             if "scheduler" in components:
                 scheduler = make_scheduler(components["scheduler"], params.sampler, params.schedule)
                 self.sampler = sampler_name(scheduler)
             pipe = assemble(self._plan, components, scheduler)
-            with self._networks.attached(pipe, networks):
+            modules = [part for part in components.values() if isinstance(part, torch.nn.Module)]
+            with self._networks.attached(pipe, networks), seamless.wrapped(modules, params.seamless):
                 images = self._called(pipe, components, words, indices, work)
         return self._task.finished(images, indices)
 
@@ -163,13 +166,13 @@ class Drawing:
         seeded = "generator" in inspect.signature(type(pipe).__call__).parameters
 
         def denoise() -> Any:
+            generators = [self._task.generator(index) for index in indices]
             if seeded:  # from the start each time: a second attempt draws the same picture
-                generators = [self._task.generator(index) for index in indices]
                 arguments["generator"] = generators if len(generators) > 1 else generators[0]
             restart()
             for module in denoisers:
                 speed.forget_steps(module)
-            with attention.using(self._attention, denoisers):
+            with attention.using(self._attention, denoisers), self._task.noise(generators, indices):
                 return pipe(**arguments)
 
         self._context.check_cancelled()

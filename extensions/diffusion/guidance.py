@@ -39,6 +39,11 @@ def guidance(known: Mapping[str, Any], plan: Plan, params: Drawn) -> Call:
     if note:
         call.notes.append(note)
     _negative(call, known, plan, params)
+    if params.guidance_rescale:
+        if "guidance_rescale" in known:
+            call.arguments["guidance_rescale"] = params.guidance_rescale
+        else:
+            call.notes.append(f"{plan.cls.__name__} has no guidance rescale: it was ignored.")
     return call
 
 

@@ -111,9 +111,7 @@ class Networks:
 
     def _attach(self, pipe: Any, name: str, network: Network) -> None:
         if network.path not in self._tensors:
-            from safetensors.torch import load_file
-
-            self._tensors[network.path] = load_file(str(network.path))
+            self._tensors[network.path] = self._context.models.open_weights(network.path)
         _fitting(
             lambda: pipe.load_lora_weights(
                 dict(self._tensors[network.path]), adapter_name=name, low_cpu_mem_usage=False

@@ -36,6 +36,7 @@ class DrawingPipeline:
             return
         model = found_model(params.model, context, declared_kind(params))
         drawing = Drawing(model, params, context, self.configs, task)
+        told = _infotext(model, params)
         for group in task.groups(pending, 1 if drawing.alone else params.batch_size):
             ready = [task.ready(index) for index in group]
             images = drawing.draw(group) if None in ready else ready
@@ -46,7 +47,12 @@ class DrawingPipeline:
                     index=index,
                     seed=task.seed_of(index),
                     params=task.record(index),
-                    infotext={**_infotext(model, params), **drawing.infotext(), **task.infotext()},
+                    infotext={
+                        **told,
+                        **drawing.infotext(),
+                        **task.infotext(),
+                        **task.varied(index),
+                    },
                 )
 
 

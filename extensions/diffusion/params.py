@@ -128,6 +128,32 @@ class Sampled(declare.Params):
     )
 
 
+class Varied(declare.Params):
+    """How noise and guidance are changed."""
+
+    variation_strength: float = declare.number(
+        0.0,
+        minimum=0.0,
+        maximum=1.0,
+        label="Variation strength",
+        group="Variation",
+        advanced=True,
+        help="Above 0 all pictures share the seed and are turned so far towards their variation seed",
+    )
+    variation_seed: int = declare.seed(
+        label="Variation seed", group="Variation", advanced=True, help="-1 draws one at random; picture i has it + i"
+    )
+    guidance_rescale: float = declare.number(
+        0.0,
+        minimum=0.0,
+        maximum=1.0,
+        label="Guidance rescale",
+        group="Sampling",
+        advanced=True,
+        help="Takes back the contrast that much guidance adds; 0.7 suits v-prediction",
+    )
+
+
 class Batched(declare.Params):
     """How many pictures."""
 
@@ -179,6 +205,8 @@ class Computed(declare.Params):
     )
 
 
+SEAMLESS = {"none": "No", "both": "Both ways", "x": "Left to right", "y": "Top to bottom"}
+
 LORA_ROWS = 3
 """Rows of the form; a prompt may name any number besides, as ``<lora:name:0.8>``."""
 
@@ -211,6 +239,12 @@ class Adapted(declare.Params):
     lora_2_weight: float = _lora_weight(2)
     lora_3: str = _lora(3)
     lora_3_weight: float = _lora_weight(3)
+    vae: str = declare.dynamic_choice(
+        "", "vae", label="VAE", group="Model", advanced=True, help="Decodes in place of the model's own"
+    )
+    seamless: str = declare.choice(
+        "none", SEAMLESS, label="Seamless", group="Model", advanced=True, help="The edges fit each other, for tiles"
+    )
 
 
 class Settled(declare.Params):
@@ -221,11 +255,11 @@ class Settled(declare.Params):
     applied_styles: tuple[str, ...] = declare.record((), label="Styles that were put on")
 
 
-class Drawn(Settled, Computed, Adapted, Batched, Sampled, Prompted):
+class Drawn(Settled, Computed, Adapted, Batched, Varied, Sampled, Prompted):
     """What every pipeline that draws is asked, whatever it begins with."""
 
 
-class Txt2Img(Drawn, Computed, Adapted, Batched, Sampled, Sized, Prompted):
+class Txt2Img(Drawn, Computed, Adapted, Batched, Varied, Sampled, Sized, Prompted):
     """Text to image. The bases stand in this order because fields do, from the last to the first."""
 
 

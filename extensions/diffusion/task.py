@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from PIL import Image
@@ -19,6 +20,7 @@ from .params import Drawn
 from .prompts.wording import Wording
 from .prompts.words import Words
 from .sizes import fit_size, size_multiple
+from .variation import Varied
 
 
 class Task:
@@ -58,12 +60,20 @@ class Task:
         return [run[start : start + size] for run in runs for start in range(0, len(run), size)]
 
     def seed_of(self, index: int) -> int:
-        """The seed that picture ``index`` is recorded with."""
-        return self.params.seed + index
+        """The seed that picture ``index`` is recorded with. Variations share one."""
+        return self.params.seed + (0 if self.params.variation_strength else index)
 
     def generator(self, index: int) -> Any:
         """A fresh generator for picture ``index``: the same one each time, alone or in a batch."""
         return self.context.generator(self.seed_of(index))
+
+    def noise(self, generators: Sequence[Any], indices: Sequence[int]) -> AbstractContextManager[Any]:
+        """Within it the pipeline is called with ``generators``: turns their noise towards the variation's."""
+        strength = self.params.variation_strength
+        if not strength:
+            return nullcontext()
+        twins = [self.context.generator(self.params.variation_seed + index) for index in indices]
+        return Varied(dict(zip(generators, twins, strict=True)), strength)
 
     def ready(self, index: int) -> Image.Image | None:
         """Picture ``index`` where nothing has to be drawn for it."""
@@ -105,3 +115,11 @@ class Task:
     def infotext(self) -> dict[str, str]:
         """What this task adds to the text that other programs read."""
         return {}
+
+    def varied(self, index: int) -> dict[str, str]:
+        """What that text says of picture ``index``'s variation."""
+        strength = self.params.variation_strength
+        if not strength:
+            return {}
+        seed = self.params.variation_seed + index
+        return {"Variation seed": str(seed), "Variation seed strength": f"{strength:g}"}

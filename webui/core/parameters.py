@@ -300,9 +300,17 @@ def record(default: Any, *, label: str, help: str = "") -> Any:
     return _declare(default, "record", label, help=help)
 
 
-def seed(default: int = -1, *, label: str = "Seed", help: str = "-1 draws one at random", group: str = "") -> Any:
+def seed(
+    default: int = -1,
+    *,
+    label: str = "Seed",
+    help: str = "-1 draws one at random",
+    group: str = "",
+    advanced: bool = False,
+) -> Any:
     """A seed; -1 is replaced by one drawn at random when the job is accepted."""
-    return _declare(default, "seed", label, help=help, group=group, constraints={"ge": -1, "le": 2**63 - 1})
+    bounds = {"ge": -1, "le": 2**63 - 1}
+    return _declare(default, "seed", label, help=help, group=group, advanced=advanced, constraints=bounds)
 
 
 def size(

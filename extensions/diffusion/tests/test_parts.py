@@ -19,7 +19,7 @@ from extensions.diffusion.calling import refuse_other_tasks
 from extensions.diffusion.hub import needed_files
 from extensions.diffusion.libraries import find_class
 from extensions.diffusion.loading import choose_variant, make_plan, requests
-from extensions.diffusion.params import Txt2Img
+from extensions.diffusion.params import DiffusionSettings, Txt2Img
 from extensions.diffusion.single_file import CONFIGS
 from extensions.diffusion.tests import ldm_layout
 from webui.api import ModelError, describe
@@ -58,6 +58,9 @@ def test_the_parameters_have_the_standard_names() -> None:
         " batch_count attention precision vae_tiling compile channels_last storage_8bit step_cache"
     )
     assert set(standard.split()) <= set(names)
+    rows = {row.name: row for row in describe(Txt2Img)}
+    assert (rows["width"].auto, rows["steps"].auto, rows["guidance_scale"].auto) == (512, 20, 7.0)
+    assert describe(DiffusionSettings)[0].name == "default_text_to_image"
 
 
 @pytest.mark.parametrize(
