@@ -128,6 +128,14 @@ class Models(Protocol):
         it. Raises ModelError, OSError. (1.2)
         """
 
+    def to_safetensors(
+        self, source: Path, target: Path, *, half: bool = False, progress: Callable[[int, int], None]
+    ) -> int:
+        """Write what PyTorch saved in ``source`` as safetensors to ``target``, all or nothing, read back and compared;
+        how many tensors that are. Nothing of ``source`` is run. ``progress(done, all)`` may raise Cancelled. Raises
+        ModelError, LifelikeError where ``target`` is there, OSError. (1.3)
+        """
+
 
 class ResolvedModel(Protocol):
     """A model found by its reference."""

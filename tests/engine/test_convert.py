@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from webui.cli.__main__ import main
-from webui.core.errors import Conflict, ModelError
+from webui.core.errors import Cancelled, Conflict, ModelError
 from webui.engine.convert import convert
 
 
@@ -40,6 +40,30 @@ def test_half_precision_touches_floats_alone_and_never_overflows(tmp_path: Path)
     assert not (tmp_path / "big.safetensors").exists()
 
 
+def test_progress_reaches_the_end_and_may_stop_it(tmp_path: Path) -> None:
+    saved(tmp_path / "m.ckpt")
+    told: list[tuple[int, int]] = []
+    convert(tmp_path / "m.ckpt", tmp_path / "m.safetensors", progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, 10) for done in range(1, 11)]
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        convert(tmp_path / "m.ckpt", tmp_path / "other.safetensors", progress=stop)
+    assert {path.name for path in tmp_path.iterdir()} == {"m.ckpt", "m.safetensors"}
+
+
+def test_every_type_comes_back_and_lies_where_it_may(tmp_path: Path) -> None:
+    dtypes = (torch.bool, torch.uint8, torch.float8_e4m3fn, torch.bfloat16, torch.float64, torch.int16, torch.int64)
+    tensors = {str(dtype): torch.tensor([1, 0, 1]).to(dtype) for dtype in dtypes}
+    torch.save({**tensors, "none": torch.zeros(0, 3)}, tmp_path / "m.pt")
+    convert(tmp_path / "m.pt", tmp_path / "m.safetensors")
+    found = load_file(tmp_path / "m.safetensors")
+    assert all(torch.equal(found[name].view(torch.uint8), row.view(torch.uint8)) for name, row in tensors.items())
+    assert found["none"].shape == (0, 3)
+
+
 def test_nothing_is_overwritten_and_no_pickle_is_run(tmp_path: Path) -> None:
     saved(tmp_path / "m.ckpt")
     (tmp_path / "m.safetensors").write_bytes(b"mine")
@@ -58,7 +82,7 @@ def test_the_command_converts_lists_and_tells(tmp_path: Path, capsys: pytest.Cap
     torch.save({"<token>": torch.ones(2, 768)}, models / "style.pt")
     places = ["--data-dir", str(tmp_path / "data"), "--models-dir", str(models)]
     assert main(["models", "list", "--broken", *places]) == 0
-    assert "models convert" in capsys.readouterr().out
+    assert "style.pt" not in capsys.readouterr().out
     assert main(["models", "convert", "style.pt", *places]) == 0
     assert "1 tensors" in capsys.readouterr().out
     assert main(["models", "rescan", *places]) == 0

@@ -16,14 +16,14 @@ from webui.core.errors import ModelError, NotFound
 from webui.core.settings import Settings
 from webui.core.specs import ModelKind
 
-from .entry import ModelEntry, kind_words, kinds_of
+from .entry import PICKLE_ENDINGS, ModelEntry, kind_words, kinds_of
 from .folders import inspect_folder, weight_files
 from .gguf import gguf_header
 from .hashes import HashStore
 from .headers import Header, read_header
 from .index import read_index, write_index
 from .recognise import recognise, recommended_for
-from .scan import PICKLE_ENDINGS, Candidate, candidates, single
+from .scan import Candidate, candidates, single
 from .sidecars import says_v_prediction
 from .torch_files import torch_header
 
@@ -94,7 +94,7 @@ class Catalog:
             if self._entries is None:
                 self._entries = self._scan()
             found = self._entries
-        return tuple(entry for entry in found if not kind or entry.kind in kinds_of(kind))
+        return tuple(entry for entry in found if entry.is_a(kind))
 
     def known(self) -> tuple[ModelEntry, ...]:
         """What the last scan found, of this process or an earlier one; the folders are not read."""
@@ -134,7 +134,7 @@ class Catalog:
         entry = self.find(ref, kind, allow_paths=allow_paths)
         if entry.problem:
             raise ModelError(f"Model {entry.ref!r} cannot be used. {entry.problem}")
-        if kind and entry.format != "hub" and entry.kind not in kinds_of(kind):
+        if entry.format != "hub" and not entry.is_a(kind):
             raise ModelError(
                 f"Model {entry.ref!r} is of kind {kind_words(entry.kind)}; expected: {kind_words(kind)}.",
                 hint="`models list` shows what each model is.",
@@ -187,7 +187,7 @@ class Catalog:
             [entry for entry in rows if entry.title == ref],
             [entry for entry in rows if entry.path is not None and ref in (entry.path.name, entry.path.stem)],
         ):
-            of_kind = [entry for entry in matches if not kind or entry.kind in kinds_of(kind)]
+            of_kind = [entry for entry in matches if entry.is_a(kind)]
             fitting = [entry for entry in of_kind if entry.usable] or matches
             if len(fitting) > 1:
                 names = ", ".join(entry.ref for entry in fitting[:6])

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 Format = Literal["diffusers", "single_file", "hub"]
 
+PICKLE_ENDINGS = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 KINDS: Mapping[str, str] = {
     "text_to_image": "text-to-image model",
     "image_to_image": "image-to-image model",
@@ -26,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "unet": "denoiser without its text encoder and VAE",
     "text_encoder": "text encoder",
     "judge": "judge of pictures",
+    "pickled": "model file that PyTorch pickled",
     "unknown": "file of an unknown kind",
 }
 """The kinds this room tells apart, with words for messages. Extensions may add others."""
@@ -69,6 +71,14 @@ class ModelEntry:
     @property
     def usable(self) -> bool:
         return not self.problem
+
+    def is_a(self, kind: str) -> bool:
+        """Whether it is of ``kind``, or one of several; of ``pickled``, what PyTorch saved, whatever it is beside that;
+        of the empty kind, anything.
+        """
+        pickled = self.path is not None and self.path.suffix.lower() in PICKLE_ENDINGS
+        wanted = kinds_of(kind)
+        return not wanted or self.kind in wanted or (pickled and "pickled" in wanted)
 
     @property
     def short_hash(self) -> str:

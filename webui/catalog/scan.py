@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .entry import PICKLE_ENDINGS
 from .folders import INDEX
 
 DEPTH = 6
 """Levels of folders that are looked at below a models folder."""
-PICKLE_ENDINGS = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 WEIGHT_ENDINGS = (".safetensors", ".gguf", *PICKLE_ENDINGS)
 
 

@@ -27,6 +27,7 @@ from webui.library.uploads import interning
 from webui.plugins.settings import extension_settings
 
 from .cache import Lease, ModelCache
+from .convert import convert
 from .device import Device
 from .progress import PreviewGate, ProgressMeter, ShiftedPreviews
 from .weights import ModelFiles, open_weights
@@ -141,6 +142,12 @@ class JobModels:
     def leased(self) -> bool:
         """Whether the job holds a lease."""
         return bool(self._open)
+
+    def to_safetensors(
+        self, source: Path, target: Path, *, half: bool = False, progress: Callable[[int, int], None]
+    ) -> int:
+        """See ``webui.api.Models.to_safetensors``."""
+        return convert(source, target, half=half, progress=progress)
 
     def release_all(self) -> int:
         """Give back what the job left leased; how many leases that were."""

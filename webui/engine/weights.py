@@ -10,8 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from webui.catalog.catalog import Catalog, read_table
-from webui.catalog.entry import ModelEntry
-from webui.catalog.scan import PICKLE_ENDINGS
+from webui.catalog.entry import PICKLE_ENDINGS, ModelEntry
 from webui.core.errors import ModelError
 
 from .torch_files import load_torch

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
 
-from . import artifacts, curation, errors, jobs, memory, openapi, pipelines, system, uploads
+from . import artifacts, curation, errors, jobs, memory, models, openapi, pipelines, system, uploads
 from .errors import problem
 from .streams import OpenStreams
 from .system import Progress
@@ -28,6 +28,7 @@ def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progr
         curation.router(services),
         uploads.router(services),
         system.router(services, start),
+        models.router(services),
         memory.router(services),
     )
     for part in parts:

@@ -1,6 +1,4 @@
-"""The routes that tell of the application itself: its health, its extensions, the models it found, what a prompt
-costs in tokens.
-"""
+"""The routes that tell of the application itself: its health, its extensions, what a prompt costs in tokens."""
 
 from __future__ import annotations
 
@@ -48,26 +46,6 @@ class ExtensionList(BaseModel):
     extensions: list[ExtensionView]
 
 
-class ModelView(BaseModel):
-    ref: str = Field(description="What a `model` parameter takes")
-    title: str
-    kind: str
-    format: str = Field(description="diffusers, single_file or hub")
-    family: str = Field(description="Such as sd1, sdxl; empty where unknown")
-    size_bytes: int
-    sha256: str = Field(description="Of the weights; empty until they were read once")
-    short_hash: str = Field(description="What A1111 shows (AutoV2); empty until it was hashed")
-    auto_v3: str = Field(description="What others call a LoRA by; of safetensors files")
-    old_hash: str = Field(description="What A1111 showed once (AutoV1)")
-    lacks: tuple[str, ...] = Field(description="What a single file needs from elsewhere in the models folders")
-    recommended: dict[str, Any] = Field(description="Parameter values that suit it")
-    problem: str = Field(description="Why it cannot be used; empty where it can")
-
-
-class ModelList(BaseModel):
-    models: list[ModelView]
-
-
 class Tokens(BaseModel):
     used: int
     limit: int = Field(description="Tokens the text encoder takes at once")
@@ -112,20 +90,6 @@ def router(services: Services, start: Progress) -> APIRouter:
             extensions=[
                 ExtensionView.model_validate({name: getattr(record, name) for name in ExtensionView.model_fields})
                 for record in services.host.extensions
-            ]
-        )
-
-    @routes.get("/models", summary="Models on this machine")
-    def models(
-        kind: Annotated[str, Query(description="Only this kind, such as text_to_image, lora, vae")] = "",
-        refresh: Annotated[bool, Query(description="Look at the folders again first")] = False,
-    ) -> ModelList:
-        if refresh:
-            services.catalog.refresh()
-        return ModelList(
-            models=[
-                ModelView.model_validate({name: getattr(entry, name) for name in ModelView.model_fields})
-                for entry in services.catalog.entries(kind)
             ]
         )
 
