@@ -96,8 +96,7 @@ Lifelike.artifacts = (() => {
   });
   const restoreParameters = attempt(async (artifact) => {
     const said = await details(artifact.id);
-    const recipe = said.recipe;
-    forms.restore({ pipeline: recipe?.pipeline || artifact.pipeline, params: recipe?.params || {}, recipe, notes: [] });
+    forms.restore({ ...said, pipeline: said.recipe?.pipeline || artifact.pipeline });
   });
   const reuseSeed = attempt(async (artifact, slug = "") => {
     const form = forms.info(slug) || Lifelike.config.forms.find((one) => one.pipeline === artifact.pipeline) ||

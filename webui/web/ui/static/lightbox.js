@@ -1,7 +1,7 @@
 // A picture as large as the window, beside everything that is known of it.
 "use strict";
 Lifelike.lightbox = (() => {
-  const { t, h, iconButton, artifacts, forms, config } = Lifelike;
+  const { t, h, iconButton, artifacts, marks, config } = Lifelike;
   let dialog = null, list = [], place = 0, options = {};
 
   function open(items, start, more = {}) {
@@ -14,6 +14,7 @@ Lifelike.lightbox = (() => {
       dialog.addEventListener("keydown", (event) => {
         if (event.key === "ArrowRight") step(1);
         if (event.key === "ArrowLeft") step(-1);
+        if (/^[0-5]$/.test(event.key) && list[place].tags) marks.change([list[place]], { rating: Number(event.key) }).then(draw);
         event.stopPropagation(); // Escape closes the dialog and must not stop a job
       });
       document.body.append(dialog);
@@ -43,6 +44,7 @@ Lifelike.lightbox = (() => {
       iconButton("close", t("Close"), leave, { class: "ll-ib ll-close" }),
     );
     side.append(artifacts.actions(artifact, { slug: options.slug, leave }));
+    if (artifact.tags) side.append(marks.panel(artifact)); // the viewer's artifacts are those of a job, whose marks nobody read
     describe(side, artifact);
   }
 
@@ -55,7 +57,7 @@ Lifelike.lightbox = (() => {
       return;
     }
     if (list[place] !== artifact) return;
-    const recipe = said.recipe || { params: {} };
+    const recipe = said.recipe || { pipeline: said.program, params: said.params };
     const form = config.forms.find((one) => one.pipeline === recipe.pipeline);
     const { prompt, negative_prompt: negative, ...rest } = recipe.params || {};
     const label = (name) => t(form?.labels[name] || name);
@@ -74,6 +76,9 @@ Lifelike.lightbox = (() => {
       h("dl", {}, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { translate: "no" }, String(value))])),
       ...(artifact.warnings || []).map((text) => h("p", { class: "ll-warning" }, text)),
       said.recipe ? h("details", {}, h("summary", {}, t("Recipe")), h("pre", {}, JSON.stringify(said.recipe, null, 1))) : "",
+      Object.keys(said.unmapped || {}).length
+        ? h("details", {}, h("summary", {}, t("Without a counterpart here")), h("dl", { translate: "no" }, Object.entries(said.unmapped).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])))
+        : "",
       said.infotext ? h("details", {}, h("summary", {}, t("Parameters as other programs read them")), h("pre", {}, said.infotext)) : "",
     );
   }
