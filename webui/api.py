@@ -86,17 +86,22 @@ class Models(Protocol):
     ) -> AbstractContextManager[dict[str, Any]]:
         """The named components on the device, for the time of the ``with`` block: all or none.
 
-        ``off_device`` (1.1): names that stay in main memory, for whoever has them on the device part by part, as
-        diffusers' group offloading does; with ``exclusive``, and undone before the block ends.
+        ``off_device`` (1.1): names that are wanted in memory alone. They may leave the device while no other lease has
+        them there, so that stages are leased inside one that holds all; with ``exclusive`` they do leave it, for
+        whoever has them there part by part.
 
         ``exclusive`` for whoever changes adapters, processors or hooks. What is in memory is not loaded again. Raises
-        what a
-        component's ``load`` raises, and ModelError when they cannot fit.
+        what a component's ``load`` raises, and ModelError when they cannot fit.
         """
 
     def fits(self, components: Iterable[Component], *, work: Work | None = None) -> bool:
         """Whether all of ``components`` and the memory of ``work`` fit on the device at once. Where they do not, lease
         stage by stage: text encoders, then the denoiser, then the VAE. (1.1)
+        """
+
+    def part(self, module: Any) -> AbstractContextManager[None]:
+        """Within, the weights of ``module`` are on the device: a part of a component that is leased ``exclusive`` and
+        ``off_device``. Raises what running out of memory raises: enter it inside an ``attempt``. (1.2)
         """
 
     def attempt(

@@ -406,8 +406,50 @@ def test_what_is_leased_off_the_device_goes_off_it_and_computes_there() -> None:
         assert device.allocated() == 0
         assert torch.equal(held["a"](torch.linspace(-1, 1, 16)), plain)
     assert torch.equal(output(cache, "a"), plain)
-    with pytest.raises(ValueError, match="exclusive=True"):
-        cache.acquire({"a": net("a")}, off_device={"a"})
+
+
+def test_stages_are_leased_inside_a_lease_that_holds_all_in_memory() -> None:
+    """One set of weights fits; each stage is loaded once, and moves out of the next one's way."""
+    device = SimDevice(net_bytes())
+    cache = cache_on(device, ram_budget_bytes=0)
+    plain = [output(cache, name) for name in "ab"]
+    loads: list[str] = []
+    names = {name: net(name, loads=loads) for name in "ab"}
+    with cache.lease(names, off_device=set(names)) as held, torch.inference_mode():
+        for _ in range(2):
+            for name, expected in zip("ab", plain, strict=True):
+                with cache.lease({name: names[name]}):
+                    assert torch.equal(held[name](torch.linspace(-1, 1, 16)), expected)
+                    assert device.allocated() == net_bytes()
+                    with pytest.raises(ModelError, match="does not fit"):
+                        cache.acquire(names)
+        assert len(loads) <= 2
+    assert all(row.leases == 0 for row in cache.stats().entries)
+
+
+def test_a_lease_in_memory_alone_leaves_what_is_on_the_device_there() -> None:
+    device = SimDevice(3 * net_bytes())
+    cache = cache_on(device)
+    output(cache, "a", "b")
+    with cache.lease({"a": net("a"), "b": net("b")}, off_device={"a", "b"}):
+        output(cache, "a", "b")
+    assert cache.stats().evictions == 0
+    assert cache.snapshot().moves == 2
+
+
+def test_a_part_is_on_the_device_for_its_block_alone() -> None:
+    device = SimDevice(GIB)
+    cache = cache_on(device)
+    plain = output(cache, "a")
+    with cache.lease({"a": net("a")}, exclusive=True, off_device={"a"}) as held, torch.inference_mode():
+        with cache.part(held["a"].a):
+            assert device.allocated() == 4 * 16 * 16
+            assert torch.equal(held["a"](torch.linspace(-1, 1, 16)), plain)
+        assert device.allocated() == 0
+        device.fail_next = 1
+        with pytest.raises(SimulatedOutOfMemory), cache.part(held["a"]):
+            pass
+    assert torch.equal(output(cache, "a"), plain)
 
 
 SWITCHES = """

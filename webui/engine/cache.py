@@ -13,10 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+import torch
 
 from webui.core.errors import Cancelled, ModelError
 from webui.core.memory import MemorySnapshot
@@ -49,6 +51,7 @@ class Lease:
     owner: int
     exclusive: bool
     keys: tuple[ComponentKey, ...]
+    below: frozenset[ComponentKey] = frozenset()
     work: Work | None = None
     work_bytes: int = 0
     values: dict[str, Any] = field(default_factory=dict)
@@ -121,8 +124,9 @@ class ModelCache:
         """The named components on the device for the time of the block, in eval mode and without gradients: all or
         none.
 
-        ``work`` is what the caller will compute: memory for it is kept free. ``off_device``: names that stay in main
-        memory, for a caller that has them on the device part by part; that needs an exclusive lease.
+        ``work`` is what the caller will compute: memory for it is kept free. ``off_device``: names that are wanted in
+        memory alone, and may leave the device while no other lease wants them there. With ``exclusive`` they do, for a
+        caller that has them there part by part.
 
         Raises what a component's ``load`` raises, and ModelError when they cannot fit, when waiting would never end,
         or when a ``load`` itself leases.
@@ -145,17 +149,15 @@ class ModelCache:
         by_key = {component.key: component for component in components.values()}
         keys = tuple(sorted(by_key, key=dataclasses.astuple))
         below = frozenset(components[name].key for name in off_device)
-        if below and not exclusive:
-            raise ValueError("off_device: whoever moves parts of a component changes it; lease it with exclusive=True")
         work_bytes = self._estimates.estimate(work, self._device.dtype.itemsize)
         self._refuse_hopeless(tuple(key for key in keys if key not in below), work_bytes)
         while True:
-            held = self._reserve(keys, work, exclusive)
+            held = self._reserve(keys, below, work, exclusive)
             try:
                 for key in keys:
                     self._ensure(by_key[key])
                 seen = self._releases
-                blockers = self._settle(held, work_bytes, below)
+                blockers = self._settle(held, work_bytes)
                 if not blockers:
                     break
             except BaseException:
@@ -185,7 +187,7 @@ class ModelCache:
             if held.exclusive:
                 self._residents.measure_again(held.keys)
             self._leases.give_back(held.keys, held.owner, exclusive=held.exclusive)
-            self._ledger.release(held.keys, held.work_bytes)
+            self._ledger.release(held.keys, held.work_bytes, below=held.below)
             for key in held.keys:
                 if key not in self._ledger.records:
                     self._entries.pop(key, None)
@@ -223,6 +225,10 @@ class ModelCache:
             taken = ", ".join(end.taken)
         needed = self._estimates.estimate(work, self._device.dtype.itemsize)
         raise self._residents.no_memory("The computation", needed, f" Tried in vain: {taken}.")
+
+    def part(self, module: torch.nn.Module) -> AbstractContextManager[None]:
+        """Within, the weights of a part of a component that is leased exclusively and off the device are on it."""
+        return self._residents.part(module)
 
     # What a user or the queue says
 
@@ -285,7 +291,9 @@ class ModelCache:
 
     # Leases
 
-    def _reserve(self, keys: tuple[ComponentKey, ...], work: Work | None, exclusive: bool) -> Lease:
+    def _reserve(
+        self, keys: tuple[ComponentKey, ...], below: frozenset[ComponentKey], work: Work | None, exclusive: bool
+    ) -> Lease:
         """Take every key at once, waiting until no other thread's lease forbids it."""
         me = threading.get_ident()
         with self._changed:
@@ -296,8 +304,8 @@ class ModelCache:
             for key in keys:
                 self._entries.setdefault(key, Entry(key))
             self._leases.take(keys, me, exclusive=exclusive)
-            self._ledger.lease(keys)
-            return Lease(me, exclusive, keys, work)
+            self._ledger.lease(keys, below=below)
+            return Lease(me, exclusive, keys, below, work)
 
     def _wait_for(self, blockers: frozenset[int], me: int) -> None:
         """Until something changes. The condition is held. Raises ModelError where that would never be."""
@@ -389,14 +397,14 @@ class ModelCache:
                 if no.final:
                     raise self._residents.refusal(no) from None
 
-    def _settle(self, held: Lease, work_bytes: int, below: frozenset[ComponentKey]) -> frozenset[int]:
+    def _settle(self, held: Lease, work_bytes: int) -> frozenset[int]:
         """Have all of a reserved lease on the device, with room for its work. Threads to wait for where their leases
         stand in the way. Raises ModelError.
         """
         with self._placing:
             with self._changed:
                 try:
-                    self._free_for(held, work_bytes, below)
+                    self._free_for(held, work_bytes)
                 except NoRoom as no:
                     blockers = self._leases.others(held.owner)
                     if no.final or not blockers:
@@ -407,7 +415,7 @@ class ModelCache:
                 self._measured = held if alone else None
                 self._ledger.work_bytes += work_bytes
             for key in held.keys:
-                if key not in below and self._ledger.record(key).state is State.RAM:
+                if key not in held.below and self._ledger.record(key).state is State.RAM:
                     self._residents.upload(key)
             if self._measured is held:
                 self._begin_measuring(held)
@@ -426,12 +434,15 @@ class ModelCache:
             peak = self._memory.peak() - self._ledger.device_bytes
             self._estimates.learn(held.work, self._device.dtype.itemsize, peak)
 
-    def _free_for(self, held: Lease, work_bytes: int, below: frozenset[ComponentKey]) -> None:
+    def _free_for(self, held: Lease, work_bytes: int) -> None:
         """Evict what stands in the way of a lease whose components are loaded. Raises NoRoom."""
-        if not self._memory.unified:
+        below = held.below
+        if held.exclusive and not self._memory.unified:
             on_device = [key for key in below if self._ledger.record(key).state is State.GPU]
             self._residents.run([Action("drop", key) for key in on_device])
         sizes = {key: self._residents.size_of(key, 0) for key in held.keys if key not in below}
+        if not sizes and not work_bytes:
+            return
         request = Request(sizes, self._residents.limit_bytes(), work_bytes)
         try:
             steps = self._ledger.plan(request)

@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -99,6 +99,10 @@ class JobModels:
     def fits(self, components: Iterable[Component], *, work: Work | None = None) -> bool:
         """See ``webui.api.Models.fits``."""
         return self._around.cache.fits(components, work=work)
+
+    def part(self, module: torch.nn.Module) -> AbstractContextManager[None]:
+        """See ``webui.api.Models.part``."""
+        return self._around.cache.part(module)
 
     def attempt(
         self, attempt: Callable[[], T], knobs: Mapping[str, Callable[[], None]], *, work: Work | None = None

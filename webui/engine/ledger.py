@@ -74,6 +74,8 @@ class Record(Generic[K]):
     ram_bytes: int = 0
     device_bytes: int = 0
     leases: int = 0
+    below: int = 0
+    """How many of the leases want it in memory alone, wherever it lies."""
     pinned: bool = False
     hits: int = 0
     load_s: float = 0.0
@@ -86,6 +88,11 @@ class Record(Generic[K]):
     def settled(self) -> bool:
         """Neither leased nor on its way."""
         return not self.leases and self.state in (State.RAM, State.GPU)
+
+    @property
+    def resting(self) -> bool:
+        """Leased, but nobody needs it where it is: on the device."""
+        return 0 < self.leases == self.below and self.state is State.GPU
 
 
 @dataclass
@@ -133,7 +140,7 @@ class Ledger(Generic[K]):
         excess = self.device_bytes + self.work_bytes + needed - request.limit_bytes
         steps: list[Action[K]] = []
         if excess > 0:
-            idle = [one for one in self.records.values() if one.settled and one.key not in request.keys]
+            idle = [one for one in self._off_the_device() if one.key not in request.keys]
             victims = self._victims([one for one in idle if not one.pinned], excess)
             if victims is None:
                 raise self._no_room(request, needed)
@@ -179,12 +186,16 @@ class Ledger(Generic[K]):
         return tuple(Action("forget", one.key) for one in self.records.values() if one.settled and not one.pinned)
 
     def idle_on_device(self) -> tuple[Action[K], ...]:
-        """All that nobody leases, off the device; pinned weights keep their master."""
+        """All that nobody needs there, off the device; pinned weights keep their master."""
         return tuple(
             self._eviction(one)
-            for one in self.records.values()
-            if one.settled and one.device_bytes and (not one.pinned or (one.ram_bytes and not self.unified))
+            for one in self._off_the_device()
+            if one.device_bytes and (not one.pinned or (one.ram_bytes and not self.unified))
         )
+
+    def _off_the_device(self) -> list[Record[K]]:
+        """What may leave the device."""
+        return [one for one in self.records.values() if one.settled or (one.resting and not self.unified)]
 
     def _missing(self, request: Request[K]) -> int:
         """Bytes that the request adds to the device."""
@@ -229,32 +240,33 @@ class Ledger(Generic[K]):
         return sorted(candidates, key=lambda one: (one.key in self.wanted, one.rank))
 
     def _eviction(self, one: Record[K]) -> Action[K]:
-        return Action("drop" if one.ram_bytes and not self.unified else "forget", one.key)
+        return Action("drop" if (one.ram_bytes or one.leases) and not self.unified else "forget", one.key)
 
     def _no_room(self, request: Request[K], needed: int) -> NoRoom:
         own = sum(one.device_bytes for one in self.records.values() if one.key in request.keys)
         pinned = sum(one.device_bytes for one in self.records.values() if one.pinned and one.key not in request.keys)
-        leased = sum(
-            one.device_bytes
-            for one in self.records.values()
-            if one.key not in request.keys and not one.pinned and not one.settled
-        )
+        movable = {one.key for one in self._off_the_device()} | request.keys.keys()
+        leased = sum(one.device_bytes for one in self.records.values() if one.key not in movable and not one.pinned)
         final = needed + own + pinned > request.limit_bytes
         return NoRoom(needed + own, request.limit_bytes, pinned + leased + self.work_bytes, final)
 
     # Entries in the books: each as its cause happens
 
-    def lease(self, keys: Iterable[K], work_bytes: int = 0) -> None:
+    def lease(self, keys: Iterable[K], work_bytes: int = 0, *, below: Container[K] = ()) -> None:
+        """``below``: those that are wanted in memory alone."""
         self.work_bytes += work_bytes
         for key in keys:
-            self.record(key).leases += 1
+            one = self.record(key)
+            one.leases += 1
+            one.below += key in below
 
-    def release(self, keys: Iterable[K], work_bytes: int = 0) -> None:
+    def release(self, keys: Iterable[K], work_bytes: int = 0, *, below: Container[K] = ()) -> None:
         """Balance a lease; what it could not load leaves the books."""
         self.work_bytes -= work_bytes
         for key in keys:
             one = self.records[key]
             one.leases -= 1
+            one.below -= key in below
             if not one.leases and one.state in (State.ABSENT, State.FAILED):
                 del self.records[key]
 

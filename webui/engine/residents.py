@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -102,11 +103,12 @@ class Residents:
         """An exclusive holder may have added adapters or cast weights: the masters are no copy of them any more."""
         for key in keys:
             weights, record = self.entries[key].weights, self.ledger.record(key)
-            if weights is None or record.state is not State.GPU:
+            if weights is None or record.state not in (State.GPU, State.RAM):
                 continue
             weights.forget_masters()
             size = self.known_sizes[key] = weights.size_bytes
-            self.ledger.measured(key, size, size if record.ram_bytes else 0)
+            on_device = record.state is State.GPU
+            self.ledger.measured(key, size if on_device else 0, size if record.ram_bytes else 0)
 
     # To the device
 
@@ -146,6 +148,18 @@ class Residents:
             with self.guard:
                 self.ooms += 1
         return None
+
+    @contextmanager
+    def part(self, module: torch.nn.Module) -> Iterator[None]:
+        """Within, the weights of ``module``, of a component that is leased off the device, are on it. Raises what
+        ``is_oom`` of its memory knows.
+        """
+        weights = Weights(module)
+        self._mover.upload(weights)
+        try:
+            yield
+        finally:
+            self._mover.drop(weights)
 
     # Off it
 
