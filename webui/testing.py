@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -34,7 +34,12 @@ from webui.core.jobs import (
     JobWarning,
     Progress,
 )
+from webui.core.memory import MemorySnapshot
 from webui.core.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    from webui.engine.runner import Runner
+    from webui.engine.simdevice import SimDevice
 
 
 @dataclass
@@ -50,6 +55,8 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     previews: int = 0
+    memory: MemorySnapshot | None = None
+    """What the job left in the worker's cache, and what the cache did for it."""
 
     @property
     def paths(self) -> list[Path]:
@@ -121,11 +128,13 @@ def run_pipeline(
     studio: Studio | None = None,
     done_indices: Sequence[int] = (),
     cancel_when: Callable[[Outcome], bool] | None = None,
+    device: SimDevice | None = None,
     **where: Any,
 ) -> Outcome:
     """Run one job to its end in this process. ``where``: as ``make_studio``. Raises ParameterError.
 
-    ``cancel_when`` is asked after each event; the first True cancels the job, as a click on Stop would.
+    ``cancel_when`` is asked after each event; the first True cancels the job, as a click on Stop would. ``device``:
+    weights move to and from this simulated device, which has so many bytes and fails when it is told to.
     """
     from webui.engine.local import run_local
 
@@ -140,8 +149,30 @@ def run_pipeline(
         if cancel_when is not None and cancel_when(outcome):
             cancelled.set()
 
-    run_local(studio.runner(), job, take, cancelled, done_indices=tuple(done_indices))
+    runner = studio.runner()
+    if device is not None:
+        _simulate(runner, device)
+    run_local(runner, job, take, cancelled, done_indices=tuple(done_indices))
+    outcome.memory = runner.cache.snapshot()
     return outcome
 
 
-__all__ = ["Outcome", "Studio", "make_studio", "model_files", "run_pipeline"]
+def simulated_device(total_bytes: int, **options: Any) -> SimDevice:
+    """A device for ``run_pipeline``. ``options``: those of ``webui.engine.simdevice.SimDevice``."""
+    from webui.engine.simdevice import SimDevice
+
+    return SimDevice(total_bytes, **options)
+
+
+def _simulate(runner: Runner, device: SimDevice) -> None:
+    """Give ``runner`` an empty cache on ``device``; half precision counts in its estimates, as on most devices."""
+    import torch
+
+    from webui.engine.cache import ModelCache
+
+    small = replace(runner.device, dtype=torch.float16, name="a simulated device")
+    cache = ModelCache(small, None, memory=device, headroom_bytes=0, ram_budget_bytes=2**40)
+    runner.cache, runner.around = cache, replace(runner.around, cache=cache)
+
+
+__all__ = ["Outcome", "Studio", "make_studio", "model_files", "run_pipeline", "simulated_device"]

@@ -7,8 +7,6 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,16 @@ from PIL import Image
 
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
-from . import attention, decoding, previews, seamless, speed, telling
+from . import attention, decoding, intercept, previews, seamless, speed, telling
 from .calling import make_call, too_long
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
 from .loras import Networks
 from .params import Drawn
 from .prompts.words import Words
+from .rungs import Measures
 from .samplers import make_scheduler, sampler_name
+from .staging import resident
 from .task import Task
 from .vaes import with_vae
 
@@ -67,7 +67,7 @@ class Drawing:
         self.sampler = params.sampler
         self._speed = speed.Speed.of(params)
         self._networks = Networks(params, context)
-        self._attention = self._usable_attention()
+        self._measures = Measures(self._usable_attention())
 
     def draw(self, indices: Sequence[int]) -> list[Image.Image]:
         """The pictures of these indices, made together; picture i has seed + i. Raises Cancelled, JobFailed,
@@ -81,9 +81,10 @@ class Drawing:
             except attention.BackendFailed as error:
                 stage, said = "denoise", f"failed: {error}"
             # Here the traceback no longer holds the failed attempt's tensors.
-            if self._attention != attention.NATIVE and stage == "denoise":
-                self._context.warn(f"Attention by {self._attention} {said}; torch's own is used instead.")
-                self._attention = attention.NATIVE
+            backend = self._measures.attention
+            if backend != attention.NATIVE and stage == "denoise":
+                self._context.warn(f"Attention by {backend} {said}; torch's own is used instead.")
+                self._measures.attention = attention.NATIVE
             else:
                 self._widen(stage)
 
@@ -125,7 +126,7 @@ class Drawing:
         wanted = requests(self._plan, self._dtype_of, self._speed)
         # Whoever attaches something to modules has them alone for that time.
         alone = bool(networks) or params.seamless != "none"
-        with self._context.models.lease(wanted, work=work, exclusive=alone) as components:
+        with resident(self._context, wanted, work, self._measures, exclusive=alone) as components:
             scheduler = None
             if "scheduler" in components:
                 scheduler = make_scheduler(components["scheduler"], params.sampler, params.schedule)
@@ -133,11 +134,11 @@ class Drawing:
             pipe = assemble(self._plan, components, scheduler)
             modules = [part for part in components.values() if isinstance(part, torch.nn.Module)]
             with self._networks.attached(pipe, networks), seamless.wrapped(modules, params.seamless):
-                images = self._called(pipe, components, words, indices, work)
+                images = self._called(pipe, components, words, indices)
         return self._task.finished(images, indices)
 
     def _called(
-        self, pipe: Any, components: Mapping[str, Any], words: Words, indices: Sequence[int], work: Work
+        self, pipe: Any, components: Mapping[str, Any], words: Words, indices: Sequence[int]
     ) -> list[Image.Image]:
         """What an assembled pipeline draws."""
         width, height = self._task.size(pipe, self._plan, indices)
@@ -147,58 +148,44 @@ class Drawing:
         self._warn_of(call.notes, words.notes())
         restart = self._tell(call, pipe, components, words, len(indices))
         denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
-        images = self._run(pipe, call, indices, denoisers, work, restart)
+        images = self._run(pipe, call, indices, denoisers, restart)
         self._check_size(images, width, height)
         return images
 
     def _run(
-        self,
-        pipe: Any,
-        call: Call,
-        indices: Sequence[int],
-        denoisers: Sequence[Any],
-        work: Work,
-        restart: Callable[[], None],
+        self, pipe: Any, call: Call, indices: Sequence[int], denoisers: Sequence[Any], restart: Callable[[], None]
     ) -> list[Image.Image]:
-        """Denoise and decode. Where memory runs out, the cheapest measure that helps is taken."""
+        """Denoise and decode."""
         arguments = {**call.arguments, **self._watch(pipe, indices, call.width, call.height)}
         arguments["output_type"] = "latent" if self._plain else "pil"
         seeded = "generator" in inspect.signature(type(pipe).__call__).parameters
 
-        def denoise() -> Any:
+        def draw() -> Any:
             generators = [self._task.generator(index) for index in indices]
             if seeded:  # from the start each time: a second attempt draws the same picture
                 arguments["generator"] = generators if len(generators) > 1 else generators[0]
             restart()
             for module in denoisers:
                 speed.forget_steps(module)
-            with attention.using(self._attention, denoisers), self._task.noise(generators, indices):
+            with self._task.noise(generators, indices):
                 return pipe(**arguments)
 
         self._context.check_cancelled()
-        # Where the pipeline decodes for itself, its call is all there is to repeat.
-        measures = () if self._plain else ("slicing", "tiling")
-        with _vae_measures(getattr(pipe, "vae", None), *measures) as knobs:
-            output = self._context.models.attempt(
-                denoise, {**knobs, "sliced_attention": self._slice_attention}, work=work
-            )
+        # Components repeat their own calls where memory runs out; this is for what a pipeline computes between them.
+        output = self._context.models.attempt(draw, {})
         if not self._plain:
             return self._blank_checked(list(_pictures(output)))
         if not torch.isfinite(output[0]).all():
             raise NotFinite("denoise")
-        return list(self._decoded(pipe.vae, output[0], replace(work, operation="decode")))
+        return list(self._decoded(pipe.vae, output[0]))
 
-    def _slice_attention(self) -> None:
-        self._attention = attention.SLICED
-
-    def _decoded(self, vae: Any, latents: torch.Tensor, work: Work) -> Iterator[Image.Image]:
-        with _vae_measures(vae, "tiling") as knobs:  # one picture at a time: there is nothing to slice
-            for row in latents.split(1):
-                self._context.check_cancelled()
-                pixels = self._context.models.attempt(partial(decoding.decode, vae, row), knobs, work=work)
-                if not torch.isfinite(pixels).all():
-                    raise NotFinite("decode")
-                yield decoding.to_image(pixels)
+    def _decoded(self, vae: Any, latents: torch.Tensor) -> Iterator[Image.Image]:
+        for row in latents.split(1):
+            self._context.check_cancelled()
+            pixels = self._context.models.attempt(partial(decoding.decode, vae, row), {})
+            if not torch.isfinite(pixels).all():
+                raise NotFinite("decode")
+            yield decoding.to_image(pixels)
 
     def _blank_checked(self, images: list[Image.Image]) -> list[Image.Image]:
         """A picture of one colour is how NaN looks once it is a picture."""
@@ -242,7 +229,12 @@ class Drawing:
         seen = previews.visible(latents, pipe, width, height)
         if seen is not None:
             vae = pipe.vae
-            self._context.preview(lambda: previews.preview(seen, vae, width, height), index)
+
+            def make() -> Image.Image:
+                with intercept.past():  # 32 latents are decoded once, wherever the VAE is
+                    return previews.preview(seen, vae, width, height)
+
+            self._context.preview(make, index)
 
     def _check_size(self, images: list[Image.Image], width: int, height: int) -> None:
         for image in images:
@@ -281,20 +273,6 @@ class Drawing:
     @property
     def plan(self) -> Plan:
         return self._plan
-
-
-@contextmanager
-def _vae_measures(vae: Any, *names: str) -> Iterator[dict[str, Callable[[], None]]]:
-    """What ``vae`` can do against running out of memory, of ``slicing`` and ``tiling``; undone at the end of the block,
-    since other jobs share the module.
-    """
-    # Every VAE of diffusers has the methods; the attribute tells which can follow them.
-    offered = [name for name in names if getattr(vae, f"use_{name}", None) is False]
-    try:
-        yield {f"vae_{name}": getattr(vae, f"enable_{name}") for name in offered}
-    finally:
-        for name in offered:
-            getattr(vae, f"disable_{name}")()
 
 
 def _wants_wide_vae(plan: Plan) -> bool:

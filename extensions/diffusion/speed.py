@@ -14,6 +14,7 @@ import torch
 
 from webui.api import ModelError
 
+from . import tiling
 from .params import Drawn
 
 DENOISERS = frozenset({"unet", "transformer", "transformer_2", "prior_prior", "decoder"})
@@ -61,7 +62,8 @@ def chosen_dtype(params: Drawn, own: torch.dtype) -> torch.dtype:
 def apply(module: Any, facts: Mapping[str, bool], dtype: torch.dtype) -> Any:
     """``module`` with the options of ``Speed.facts``. Raises ModelError that names the option a model lacks."""
     if facts.get("tiled"):
-        _asked_of(module, "enable_tiling", "tiles")()
+        _asked_of(module, "enable_tiling", "tiles")
+        tiling.enable(module)
     if facts.get("channels_last"):
         module.to(memory_format=torch.channels_last)
     if facts.get("storage_8bit"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from extensions.diffusion import attention, decoding
+from extensions.diffusion import attention
 from extensions.diffusion.tests import families
 from webui.testing import Outcome
 
@@ -109,59 +109,6 @@ def test_a_backend_is_held_against_attention_in_float32(monkeypatch: pytest.Monk
     attention.trouble.cache_clear()
     assert "off by" in attention.trouble("_native_flash", CPU, torch.float32)
     attention.trouble.cache_clear()
-
-
-def test_a_picture_that_runs_out_of_memory_is_drawn_again_the_same(
-    generate: Generate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = drawn(generate("sd1"))
-    asked: list[bool] = []
-    real = decoding.decode
-
-    def short(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        asked.append(bool(vae.use_tiling))
-        if not vae.use_tiling:
-            raise torch.OutOfMemoryError("injected")
-        return real(vae, latents)
-
-    monkeypatch.setattr(decoding, "decode", short)
-    assert (drawn(generate("sd1")) == plain).all()
-    assert asked[-1]
-    monkeypatch.setattr(decoding, "decode", real)
-    failures = iter([True, True, True])
-    inner = attention.using
-
-    def using(backend: str, modules: Any) -> Any:
-        if backend != attention.SLICED and next(failures, False):
-            raise torch.OutOfMemoryError("injected")
-        return inner(backend, modules)
-
-    monkeypatch.setattr(attention, "using", using)
-    assert np.abs(drawn(generate("sd1", sampler="Euler a")) - drawn(generate("sd1", sampler="Euler a"))).max() <= 2
-
-
-@pytest.mark.parametrize("measure", ["use_slicing", "use_tiling"])
-def test_a_pipeline_that_decodes_for_itself_has_its_vae_use_less_memory(
-    generate: Generate, monkeypatch: pytest.MonkeyPatch, measure: str
-) -> None:
-    from diffusers import AutoencoderKL
-
-    plain = drawn(generate("flux"))
-    asked: list[bool] = []
-    real = AutoencoderKL.decode
-
-    def short(vae: Any, *arguments: Any, **options: Any) -> Any:
-        asked.append(getattr(vae, measure))
-        if not asked[-1]:
-            raise torch.OutOfMemoryError("injected")
-        return real(vae, *arguments, **options)
-
-    monkeypatch.setattr(AutoencoderKL, "decode", short)
-    assert (drawn(generate("flux")) == plain).all()
-    assert (asked[0], asked[-1]) == (False, True)
-    asked.clear()
-    generate("flux")
-    assert asked[0] is False, "other jobs share the module"
 
 
 def test_slices_keep_the_mask_of_their_head() -> None:
