@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,6 @@ from webui.core.memory import MemorySnapshot
 from webui.core.settings import ROOT, Settings
 
 if TYPE_CHECKING:
-    from webui.engine.runner import Runner
     from webui.engine.simdevice import SimDevice
 
 
@@ -151,7 +150,7 @@ def run_pipeline(
 
     runner = studio.runner()
     if device is not None:
-        _simulate(runner, device)
+        device.take_over(runner)
     run_local(runner, job, take, cancelled, done_indices=tuple(done_indices))
     outcome.memory = runner.cache.snapshot()
     return outcome
@@ -162,17 +161,6 @@ def simulated_device(total_bytes: int, **options: Any) -> SimDevice:
     from webui.engine.simdevice import SimDevice
 
     return SimDevice(total_bytes, **options)
-
-
-def _simulate(runner: Runner, device: SimDevice) -> None:
-    """Give ``runner`` an empty cache on ``device``; half precision counts in its estimates, as on most devices."""
-    import torch
-
-    from webui.engine.cache import ModelCache
-
-    small = replace(runner.device, dtype=torch.float16, name="a simulated device")
-    cache = ModelCache(small, None, memory=device, headroom_bytes=0, ram_budget_bytes=2**40)
-    runner.cache, runner.around = cache, replace(runner.around, cache=cache)
 
 
 __all__ = ["Outcome", "Studio", "make_studio", "model_files", "run_pipeline", "simulated_device"]

@@ -6,8 +6,15 @@ from __future__ import annotations
 
 import threading
 import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
+
+from .cache import ModelCache
+
+if TYPE_CHECKING:
+    from .runner import Runner
 
 
 class SimulatedOutOfMemory(RuntimeError):
@@ -96,3 +103,11 @@ class SimDevice:
 
     def reset_peak(self) -> None:
         self._peak = self._allocated
+
+    def take_over(self, runner: Runner) -> None:
+        """Give ``runner`` an empty cache on this device, in place of its own. Half precision counts in its estimates,
+        as on most devices.
+        """
+        small = replace(runner.device, dtype=torch.float16, name="a simulated device")
+        cache = ModelCache(small, None, memory=self, headroom_bytes=0, ram_budget_bytes=2**40)
+        runner.cache, runner.around = cache, replace(runner.around, cache=cache)
