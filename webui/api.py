@@ -101,7 +101,7 @@ class Models(Protocol):
 
     def part(self, module: Any) -> AbstractContextManager[None]:
         """Within, the weights of ``module`` are on the device: a part of a component that is leased ``exclusive`` and
-        ``off_device``. Raises what running out of memory raises: enter it inside an ``attempt``. (1.2)
+        ``off_device``. Raises what running out of memory raises: enter it inside an ``attempt``. (1.3)
         """
 
     def attempt(

@@ -31,7 +31,8 @@ def resident(
     """The named components, as a lease gives them; on the device when they are called, which they may be by any
     pipeline. What runs out of memory is repeated alone, after the next of ``measures``.
 
-    ``work``: the denoiser's. ``exclusive``: for whoever attaches something to a module. Raises what a lease raises; calls of components raise ModelError when nothing helps.
+    ``work``: the denoiser's. ``exclusive``: for whoever attaches something to a module. Raises what a lease raises;
+    calls of components raise ModelError when nothing helps.
     """
     models = context.models
     with models.lease(requests, off_device=requests, exclusive=exclusive) as components, ExitStack() as stack:
