@@ -382,6 +382,13 @@ def test_an_extension_may_know_more_and_its_fault_hides_nothing(settings: Settin
     assert (entry.kind, entry.title, entry.family, entry.recommended) == ("gan", "A GAN", "gan", {"width": 64})
 
 
+def test_a_file_of_a_common_name_is_called_by_its_folder(settings: Settings, models: Path) -> None:
+    shapes = {"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3)}
+    for name in ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"):
+        write_weights(models / "controlnet" / "canny" / name, shapes)
+    assert {entry.title for entry in Catalog(settings).entries("controlnet")} == {"canny"}
+
+
 def test_labels_that_two_share_are_told_apart(settings: Settings, models: Path) -> None:
     write_weights(models / "a" / "same.safetensors", SD1)
     write_weights(models / "b" / "same.safetensors", SD1)

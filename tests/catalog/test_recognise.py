@@ -161,3 +161,61 @@ def test_v_prediction_is_seen_in_marks_and_metadata() -> None:
 def test_whole_checkpoints_have_no_problem() -> None:
     assert recognise(header(SD1)).problem == ""
     assert recognise(header(SDXL)).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("shapes", "metadata", "kind", "family"),
+    [
+        ({"lora_unet_x_attn2_to_k.hada_w1_b": (4, 768), "x.hada_w1_a": (320, 4)}, {}, "lora", "sd1"),
+        ({"lora_unet_x_attn2_to_k.lokr_w1": (8, 16), "lora_unet_x_attn2_to_k.lokr_w2": (40, 128)}, {}, "lora", "sdxl"),
+        (
+            {"lora_unet_x_attn2_to_k.lokr_w1": (8, 16), "lora_unet_x_attn2_to_k.lokr_w2_b": (4, 48),
+             "lora_unet_x_attn2_to_k.lokr_w2_a": (40, 4)}, {}, "lora", "sd1",
+        ),
+        ({"lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight": (4, 1024)}, {}, "lora", "sd2"),
+        ({"diffusion_model.double_blocks.0.img_attn.qkv.lora_A.weight": (4, 3072)}, {}, "lora", "flux"),
+        ({"transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight": (4, 3072)}, {}, "lora", "flux"),
+        ({"lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight": (4, 1536)}, {}, "lora", "sd3"),
+        ({"transformer.transformer_blocks.0.attn.add_k_proj.lora_A.weight": (4, 1536)}, {}, "lora", "sd3"),
+        ({"transformer_blocks.0.attn.add_k_proj.lora_A.default.weight": (4, 3072)}, {}, "lora", "qwenimage"),
+        ({"transformer_blocks.0.img_mlp.net.0.proj.lora_A.weight": (4, 3072)}, {}, "lora", "qwenimage"),
+        ({"diffusion_model.layers.0.attention.to_q.lora_A.weight": (4, 3840)}, {}, "lora", "zimage"),
+        ({"lora_unet_a.lora_down.weight": (4, 9)}, {"ss_base_model_version": "sdxl_base_v1-0"}, "lora", "sdxl"),
+        ({"a.lora_A.weight": (4, 9)}, {"modelspec.architecture": "stable-diffusion-v1/lora"}, "lora", "sd1"),
+        ({"lora_unet_a.oft_blocks": (4, 9, 9)}, {"modelspec.architecture": "Flux-1-dev/lora"}, "lora", "flux"),
+        ({"control_model.input_blocks.1.1.x.attn2.to_k.weight": (320, 1024)}, {}, "controlnet", "sd2"),
+        (
+            {"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3), "add_embedding.linear_1.weight": (8, 8)},
+            {}, "controlnet", "sdxl",
+        ),
+        (
+            {"controlnet_blocks.0.weight": (8, 8), "single_transformer_blocks.0.proj_mlp.weight": (8, 8)},
+            {}, "controlnet", "flux",
+        ),
+        (
+            {"controlnet_blocks.0.weight": (8, 8), "transformer_blocks.0.attn.add_k_proj.weight": (1536, 1536)},
+            {}, "controlnet", "sd3",
+        ),
+        (
+            {"controlnet_blocks.0.weight": (8, 8), "transformer_blocks.0.img_mod.1.weight": (8, 8)},
+            {}, "controlnet", "qwenimage",
+        ),
+        (
+            {"adapter.body.0.resnets.0.block1.weight": (8, 8), "adapter.conv_in.weight": (320, 192, 3, 3)},
+            {}, "t2i_adapter", "sd1",
+        ),
+        (
+            {"body.0.in_conv.weight": (8, 8), "body.0.block1.weight": (8, 8), "conv_in.weight": (320, 768, 3, 3)},
+            {}, "t2i_adapter", "sdxl",
+        ),
+        (
+            {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (640, 2048)},
+            {}, "ip_adapter", "sdxl",
+        ),
+    ],
+)  # fmt: skip
+def test_what_an_add_on_works_with(
+    shapes: dict[str, tuple[int, ...]], metadata: dict[str, str], kind: str, family: str
+) -> None:
+    found = recognise(header(shapes, **metadata))
+    assert (found.kind, found.family, found.problem) == (kind, family, "")

@@ -328,9 +328,10 @@ def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
     parts = [part.lower() for part in Path(candidate.relative).parts[:-1]]
     guess = next((_FOLDER_KINDS[part] for part in parts if part in _FOLDER_KINDS), "unknown")
     stem, folders = candidate.path.stem, Path(candidate.relative).parts[:-1]
+    nameless = stem.partition(".")[0] in _NAMELESS  # .fp16 may follow
     entry = ModelEntry(
         ref=ref,
-        title=folders[-1] if stem in _NAMELESS and folders else stem,
+        title=folders[-1] if nameless and folders else stem,
         kind=guess,
         format="single_file",
         path=candidate.path,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .bases import CONTEXT_SIZES, controlnet_family, ip_adapter_family, lora_family, t2i_adapter_family
 from .headers import Header
 from .marks import DENOISERS, PREFIXES, UPSCALER_PREFIXES, UPSCALERS, WHOLES, match
 
@@ -28,7 +29,6 @@ LOADABLE_FAMILIES = frozenset((*_UNETS, *_DITS, "zimage"))
 
 _UNET = "model.diffusion_model."
 _CONV_IN = _UNET + "input_blocks.0.0.weight"
-_CONTEXT_SIZES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl_refiner"}
 _FLUX_KINDS = {384: "inpaint", 128: "image_to_image"}
 """By what a FLUX denoiser takes beside the 64 channels of packed latents: picture and mask, or control."""
 _LORA_MARKS = (
@@ -135,7 +135,7 @@ def _unet_family(header: Header) -> str:
         return "sd1"
     for key in header.shapes:
         if key.startswith(_UNET) and key.endswith("transformer_blocks.0.attn2.to_k.weight"):
-            return _CONTEXT_SIZES.get(_dimension(header, key, 1), "")
+            return CONTEXT_SIZES.get(_dimension(header, key, 1), "")
     return ""
 
 
@@ -194,7 +194,10 @@ def _denoiser(header: Header) -> Recognised | None:
 def _by_marks(header: Header) -> Recognised | None:
     """GANs, adapters and autoencoders that a few names give away."""
     mark = match(header, WHOLES, ("", "state_dict."))
-    return Recognised(mark.kind, mark.family) if mark else None
+    if mark is None:
+        return None
+    family_of = {"t2i_adapter": t2i_adapter_family, "ip_adapter": ip_adapter_family}.get(mark.kind)
+    return Recognised(mark.kind, family_of(header) if family_of else mark.family)
 
 
 def _upscaler(header: Header) -> Recognised | None:
@@ -207,21 +210,7 @@ def _lora(header: Header) -> Recognised | None:
     if not ends:
         return None
     variant = next((name for mark, name in _LYCORIS if any(key.endswith(mark) for key in ends)), "")
-    return Recognised("lora", _lora_family(header), variant)
-
-
-def _lora_family(header: Header) -> str:
-    if header.has("lora_unet_double_blocks") or header.has("transformer.single_transformer_blocks"):
-        return "flux"
-    if header.has("lora_te2_") or header.has("text_encoder_2.") or header.has("lora_te1_"):
-        return "sdxl"
-    for key in header.shapes:
-        if "attn2" in key and "to_k" in key and key.endswith(("lora_down.weight", "lora_A.weight", "lora.down.weight")):
-            return _CONTEXT_SIZES.get(_dimension(header, key, 1), "")
-    said = header.metadata.get("ss_base_model_version", "").lower()
-    return next(
-        (family for mark, family in (("sdxl", "sdxl"), ("sd_v2", "sd2"), ("sd_v1", "sd1")) if said.startswith(mark)), ""
-    )
+    return Recognised("lora", lora_family(header), variant)
 
 
 def _controlnet(header: Header) -> Recognised | None:
@@ -234,10 +223,7 @@ def _controlnet(header: Header) -> Recognised | None:
     )
     if not any(header.has(mark) for mark in marks):
         return None
-    for key in header.shapes:
-        if key.endswith("attn2.to_k.weight"):
-            return Recognised("controlnet", _CONTEXT_SIZES.get(_dimension(header, key, 1), ""))
-    return Recognised("controlnet")
+    return Recognised("controlnet", controlnet_family(header))
 
 
 def _vae(header: Header) -> Recognised | None:
@@ -259,7 +245,7 @@ def _embedding(header: Header) -> Recognised | None:
             1,
             2,
         ):
-            family = _CONTEXT_SIZES.get(shape[-1], "") if shape[-1] in (768, 1024) else ""
+            family = CONTEXT_SIZES.get(shape[-1], "") if shape[-1] in (768, 1024) else ""
             if key == "emb_params" or family:
                 return Recognised("embedding", family)
     return None
@@ -270,7 +256,7 @@ def _unet(header: Header) -> Recognised | None:
     if "conv_in.weight" in header.shapes and header.has("down_blocks.") and header.has("time_embedding."):
         for key in header.shapes:
             if key.endswith("attn2.to_k.weight"):
-                return Recognised("unet", _CONTEXT_SIZES.get(_dimension(header, key, 1), ""))
+                return Recognised("unet", CONTEXT_SIZES.get(_dimension(header, key, 1), ""))
         return Recognised("unet")
     if "input_blocks.0.0.weight" in header.shapes and header.has("time_embed."):
         return Recognised("unet")
