@@ -88,7 +88,21 @@ def test_an_example_makes_the_first_picture(page: Page) -> None:
     finish(page)
     assert page.locator("#f-sketch-draw-prompt textarea").input_value() == "a red hill"
     expect(page.locator("#f-sketch-draw-steps input[type=number]")).to_have_value("4")
-    expect(page.locator("#f-sketch-draw-prompt .ll-tokens")).to_have_text(re.compile(r"^3 / 75$"))
+    expect(page.locator("#f-sketch-draw-prompt .ll-tokens")).to_have_text(re.compile(r"^~ 3 / 75$"))
+
+
+def test_a_prompt_is_counted_and_remarked_at_its_place(page: Page) -> None:
+    fill_prompt(page, "a \U0001f431 in a LOUD city")
+    field = page.locator("#f-sketch-draw-prompt")
+    remark = field.locator(".ll-remark")
+    expect(remark).to_contain_text("LOUD is loud")
+    expect(field.locator(".ll-marks mark.bad")).to_have_text("LOUD")
+    remark.click()
+    chosen = "area => area.value.slice(area.selectionStart, area.selectionEnd)"
+    assert field.locator("textarea").evaluate(chosen) == "LOUD"
+    fill_prompt(page, "a quiet city")
+    expect(remark).to_have_count(0)
+    expect(field.locator(".ll-tokens")).to_have_text("~ 3 / 75")
 
 
 def test_a_reload_finds_the_running_job_and_the_form_again(page: Page) -> None:

@@ -158,6 +158,7 @@ class TestOpenApi:
             "/jobs/{job_id}/events": {"get"}, "/jobs/{job_id}/retry": {"post"}, "/events": {"get"},
             "/uploads": {"post"},
             "/artifacts": {"get"}, "/artifacts/{artifact_id}": {"get", "patch", "delete"},
+            "/prompt": {"post"},
             "/artifacts/{artifact_id}/metadata": {"get"}, "/artifacts/{artifact_id}/restore": {"post"},
             "/metadata": {"post"}, "/models": {"get"}, "/tokens": {"get"}, "/extensions": {"get"}, "/health": {"get"},
         }  # fmt: skip

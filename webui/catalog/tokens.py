@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
@@ -38,21 +39,45 @@ class TokenCount:
     exact: bool = True
 
 
+class PromptTokens:
+    """The tokenizer of one model; where it is not known, words are counted in its place."""
+
+    def __init__(self, entry: ModelEntry | None) -> None:
+        folder = entry.tokenizer if entry is not None else None
+        self._tokenizer: Tokenizer | None = None
+        self.limit = CLIP_CHUNK
+        """Tokens the text encoder takes at once."""
+        if folder is not None:
+            with contextlib.suppress(OSError, ValueError, TypeError, ModelError):
+                self._tokenizer, self.limit = _load(str(folder), _stamp(folder))
+
+    @property
+    def exact(self) -> bool:
+        return self._tokenizer is not None
+
+    def tokenize(self, text: str) -> list[int]:
+        """The tokens of ``text``, without start and end marks. Of words, each has the number of its first letter, so
+        that a comma is told from other words.
+        """
+        if self._tokenizer is None:
+            return [ord(word[0]) for word in _WORDS.findall(text)]
+        # A lone surrogate is no text that a tokenizer takes.
+        plain = text.encode("utf-8", errors="replace").decode("utf-8")
+        return list(self._tokenizer.encode(plain, add_special_tokens=False).ids)
+
+    def token(self, name: str) -> int | None:
+        """The number of a token as the vocabulary writes it, such as ``,</w>``."""
+        if self._tokenizer is None:
+            return ord(name[0]) if name else None
+        number: int | None = self._tokenizer.token_to_id(name)
+        return number
+
+
 def count(entry: ModelEntry | None, text: str) -> TokenCount:
     """The tokens of ``text`` for the model of ``entry``, without start and end marks."""
-    folder = entry.tokenizer if entry is not None else None
-    loaded = None
-    if folder is not None:
-        try:
-            loaded = _load(str(folder), _stamp(folder))
-        except (OSError, ValueError, TypeError, ModelError):
-            loaded = None
-    if loaded is None:
-        used, limit = len(_WORDS.findall(text)), CLIP_CHUNK
-    else:
-        tokenizer, limit = loaded
-        used = len(tokenizer.encode(text, add_special_tokens=False).ids)
-    return TokenCount(used, limit, max(1, -(-used // limit)), exact=loaded is not None)
+    tokens = PromptTokens(entry)
+    used = len(tokens.tokenize(text))
+    return TokenCount(used, tokens.limit, max(1, -(-used // tokens.limit)), exact=tokens.exact)
 
 
 def _stamp(folder: Path) -> int:

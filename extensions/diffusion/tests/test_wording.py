@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -211,6 +212,22 @@ def test_the_page_is_told_chunks_and_remarks(data: Path) -> None:
     assert not met.exact
     assert [(row.start, row.end, row.error) for row in met.remarks] == [(11, 12, False), (14, 22, True)]
     assert len(read(question(data, ")" * 500)).remarks) == 50
+
+
+def test_everything_that_is_remarked_is_said_in_chinese_too() -> None:
+    folder = Path(wildcards.__file__).parent
+    table = json.loads((folder.parent / "locale" / "zh-CN.json").read_text(encoding="utf-8"))
+    said = set()
+    for path in folder.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            is_words = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "words"
+            name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+            if is_words or name in ("_say", "Remark"):
+                values = [node.value] if isinstance(node, ast.Assign) else node.args  # type: ignore[attr-defined]
+                said |= {one.value for one in values if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    assert len(said) >= 16
+    assert said <= set(table)
 
 
 class Host:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
 
-from . import artifacts, curation, errors, jobs, memory, models, openapi, pipelines, system, uploads
+from . import artifacts, curation, errors, jobs, memory, models, openapi, pipelines, prompts, system, uploads
 from .errors import problem
 from .streams import OpenStreams
 from .system import Progress
@@ -30,6 +30,7 @@ def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progr
         system.router(services, start),
         models.router(services),
         memory.router(services),
+        prompts.router(services),
     )
     for part in parts:
         app.include_router(part, prefix=PREFIX)

@@ -55,7 +55,11 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
             if row.kind in ("image", "images", "image_mask")
         ],
         "holds": next(({"pipeline": row.of, "params": row.name} for row in rows if row.kind == "parameters"), None),
-        "prompts": [row.name for row in rows if row.kind == "prompt" and row.extra.get("tokens")],
+        "prompts": {
+            row.name: {"syntax": row.extra.get("syntax", ""), "negative": bool(row.extra.get("negative"))}
+            for row in rows
+            if row.kind == "prompt" and row.extra.get("tokens")
+        },
         "seed": next((row.name for row in rows if row.kind == "seed"), ""),
         "model": str(form.defaults.get(model.name) or "") if model else "",
         "needs_model": model is not None and not form.defaults.get(model.name),

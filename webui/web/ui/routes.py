@@ -22,6 +22,7 @@ SCRIPTS = (
     "core.js",
     "forms.js",
     "fields.js",
+    "prompts.js",
     "artifacts.js",
     "marks.js",
     "lightbox.js",

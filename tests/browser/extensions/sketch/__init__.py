@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webui.api import ChoiceSource, PipelineSpec, TabSpec, hookimpl
+from webui.api import (
+    ChoiceSource,
+    PipelineSpec,
+    PromptQuestion,
+    PromptReading,
+    PromptRemark,
+    PromptSyntax,
+    TabSpec,
+    hookimpl,
+)
 
 from .params import BlendParams, DrawParams, EverythingParams
 
@@ -31,6 +40,18 @@ def register_pipelines() -> Iterable[PipelineSpec]:
 @hookimpl
 def register_choices() -> Iterable[ChoiceSource]:
     return [ChoiceSource("sketch.moods", "Moods", lambda folders: ["calm", "wild"])]
+
+
+def read(question: PromptQuestion) -> PromptReading:
+    """A language in which "LOUD" is remarked."""
+    at = question.text.find("LOUD")
+    remarks = (PromptRemark(at, at + 4, "{word} is loud", {"word": "LOUD"}, error=True),) if at >= 0 else ()
+    return PromptReading((len(question.tokenize(question.text)),), remarks)
+
+
+@hookimpl
+def register_prompt_syntaxes() -> Iterable[PromptSyntax]:
+    return [PromptSyntax("sketch.quiet", "Quiet", read)]
 
 
 @hookimpl

@@ -8,7 +8,7 @@ import webui.api as declare
 class DrawParams(declare.Params):
     """Parameters of sketch.draw."""
 
-    prompt: str = declare.prompt(label="Prompt", placeholder="Describe the picture")
+    prompt: str = declare.prompt(label="Prompt", placeholder="Describe the picture", syntax="sketch.quiet")
     negative_prompt: str = declare.prompt(label="Negative prompt", rows=2)
     width: int | None = declare.size(label="Width", auto=128, presets=("128x128", "192x128", "128x192"))
     height: int | None = declare.size(label="Height", auto=128)

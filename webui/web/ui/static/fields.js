@@ -1,4 +1,4 @@
-// Fields that Gradio has none of: seed, size, pictures; and the count of a prompt's tokens.
+// Fields that Gradio has none of: seed, size, pictures.
 "use strict";
 Lifelike.fields = (() => {
   const { t, h, icon, iconButton, api, attempt } = Lifelike;
@@ -200,39 +200,5 @@ Lifelike.fields = (() => {
     };
   }
 
-  // Tokens are counted after a pause in typing and on leaving the field, never at each key.
-  function watchTokens(slug, name) {
-    const area = document.querySelector(`#f-${slug}-${name} textarea`);
-    const label = document.querySelector(`#f-${slug}-${name}`);
-    if (!area || area.dataset.counted) return;
-    area.dataset.counted = "1";
-    const count = h("span", { class: "ll-tokens", "aria-live": "off" });
-    label.append(count);
-    let timer = 0, asked = null;
-    const ask = async () => {
-      clearTimeout(timer);
-      const text = area.value, model = Lifelike.forms.modelOf(slug), question = model + "\n" + text;
-      if (question === asked) return;
-      asked = question;
-      if (!text.trim()) return void (count.textContent = "");
-      try {
-        const query = new URLSearchParams({ text: text.slice(0, 12000), model });
-        const said = await api("GET", "/tokens?" + query);
-        if (asked !== question) return;
-        count.textContent = `${said.used} / ${said.limit * said.chunks}`;
-        count.title = t("{used} tokens; the model reads {limit} at a time", said);
-        count.classList.toggle("over", said.chunks > 1);
-      } catch {
-        count.textContent = ""; // a count is a comfort: where there is none, nothing is said
-      }
-    };
-    area.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(ask, 600))));
-    area.addEventListener("blur", ask);
-    document.addEventListener("ll-model", (event) => event.detail === slug && ask());
-    // Filled by an example, a preset or a picture: Gradio writes into the field a moment after the answer.
-    document.addEventListener("ll-filled", (event) => event.detail === slug && setTimeout(ask, 300));
-    ask();
-  }
-
-  return { mount, watchTokens };
+  return { mount };
 })();

@@ -376,7 +376,7 @@ Lifelike.viewer = (() => {
         h("h2", {}, form.needs_model ? t("A model is needed") : t("Make the first picture")),
         h("p", {}, form.needs_model
           ? t("Put a model file into models/checkpoints, then press Refresh beside the list of models.")
-          : form.prompts?.length ? t("Write what you want to see and press Generate, or try one of these:") : t("Fill in the form and press Generate.")),
+          : Object.keys(form.prompts || {}).length ? t("Write what you want to see and press Generate, or try one of these:") : t("Fill in the form and press Generate.")),
         form.needs_model ? "" : h("div", { class: "ll-examples" }, examples),
         h("p", { class: "ll-quiet" }, t("Drop a picture here to restore the parameters it was made with.")));
     }
@@ -393,7 +393,8 @@ Lifelike.viewer = (() => {
       running: () => Boolean(viewer.current() && !ENDED.has(viewer.current().state)),
       lastSeed: () => viewer.lastSeed(),
     });
-    for (const name of forms.info(props.form)?.prompts || []) setTimeout(() => Lifelike.fields.watchTokens(props.form, name), 300);
+    for (const [name, how] of Object.entries(forms.info(props.form)?.prompts || {}))
+      setTimeout(() => Lifelike.prompts.watch(props.form, name, how), 300);
   }
 
   return { mount, config };
