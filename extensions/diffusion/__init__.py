@@ -20,7 +20,7 @@ from webui.api import (
 )
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
-from .params_pictures import Edit, Img2Img, Inpaint
+from .params_pictures import Edit, Img2Img, Inpaint, Upscale
 from .prompts import reading, routes
 from .prompts.styles import style_names
 
@@ -67,6 +67,14 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.diffusion.edit:EditPipeline",
             tab="img2img",
             description="Changes a picture as an instruction says, with models made for it.",
+        ),
+        PipelineSpec(
+            id="diffusion.upscale",
+            title="Upscale",
+            params=Upscale,
+            run="extensions.diffusion.upscale:UpscalePipeline",
+            tab="img2img",
+            description="Makes pictures larger with an upscaler network, tile by tile.",
         ),
     ]
 

@@ -61,6 +61,11 @@ class PictureTask(Task):
         """How far pictures may go from their sources; 1 where a pipeline does not ask."""
         return float(getattr(self.params, "strength", 1.0))
 
+    @property
+    def asked_steps(self) -> int:
+        """Steps of which the strength leaves a part to be drawn."""
+        return self.params.steps or 1
+
     def _sources(self) -> tuple[str, ...]:
         return (self.params.image, *getattr(self.params, "images", ()))
 
@@ -147,7 +152,7 @@ class PictureTask(Task):
         call.arguments["image"] = picture if len(indices) == 1 else [picture] * len(indices)
         if takes(type(pipe), "strength"):
             call.arguments["strength"] = self.strength
-            call.arguments["num_inference_steps"] = enough_steps(self.params.steps or 1, self.strength)
+            call.arguments["num_inference_steps"] = enough_steps(self.asked_steps, self.strength)
 
         scheduler = getattr(pipe, "scheduler", None)
         if hasattr(scheduler, "add_noise") or hasattr(scheduler, "scale_noise"):

@@ -102,7 +102,7 @@ class Networks:
             )
             for network in networks:
                 self.used[network.title] = network.sha256
-                self._context.use_model(ModelUse(ref=network.title, sha256=network.sha256))
+                self._context.use_model(ModelUse(ref=network.title, sha256=network.sha256, role="lora"))
             yield
         finally:
             for name, module in modules.items():  # the run may have put something before a module

@@ -4,8 +4,11 @@ with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
 
 from webui.api import Artifact, Context, ModelUse, ResolvedModel, describe
 
@@ -15,6 +18,16 @@ from .libraries import prepare
 from .params import Drawn
 from .single_file import CONFIGS
 from .task import Task
+
+
+class Drawer(Protocol):
+    """One job's way of drawing: ``Drawing``, or several of them one after the other."""
+
+    alone: bool
+    """Whether pictures are drawn one at a time."""
+
+    def draw(self, indices: Sequence[int]) -> list[Image.Image]: ...
+    def infotext(self) -> dict[str, str]: ...
 
 
 class DrawingPipeline:
@@ -35,7 +48,7 @@ class DrawingPipeline:
         if not pending:
             return
         model = found_model(params.model, context, declared_kind(params))
-        drawing = Drawing(model, params, context, self.configs, task)
+        drawing = self.drawer(model, params, context, task)
         told = _infotext(model, params)
         for group in task.groups(pending, 1 if drawing.alone else params.batch_size):
             ready = [task.ready(index) for index in group]
@@ -54,6 +67,10 @@ class DrawingPipeline:
                         **task.varied(index),
                     },
                 )
+
+    def drawer(self, model: ResolvedModel, params: Drawn, context: Context, task: Task) -> Drawer:
+        """What draws the groups of a job. Raises ModelError where the model cannot do the task."""
+        return Drawing(model, params, context, self.configs, task)
 
 
 def declared_kind(params: Drawn) -> str:

@@ -141,7 +141,11 @@ class Varied(declare.Params):
         help="Above 0 all pictures share the seed and are turned so far towards their variation seed",
     )
     variation_seed: int = declare.seed(
-        label="Variation seed", group="Variation", advanced=True, help="-1 draws one at random; picture i has it + i"
+        0,  # nothing drawn at random: a picture without variations has the same recipe each time
+        label="Variation seed",
+        group="Variation",
+        advanced=True,
+        help="-1 draws one at random; picture i has it + i",
     )
     guidance_rescale: float = declare.number(
         0.0,
@@ -247,6 +251,75 @@ class Adapted(declare.Params):
     )
 
 
+HIRES_LATENT = {
+    "latent": ("bilinear", False),
+    "latent (antialiased)": ("bilinear", True),
+    "latent (bicubic)": ("bicubic", False),
+    "latent (nearest-exact)": ("nearest-exact", False),
+}
+"""Ways to enlarge latents: torch's mode of interpolation, and whether it is antialiased."""
+HIRES_MODES = {
+    "latent": "Latent",
+    "latent (antialiased)": "Latent, smooth",
+    "latent (bicubic)": "Latent, bicubic",
+    "latent (nearest-exact)": "Latent, nearest",
+    "lanczos": "Lanczos",
+}
+REFINER_KINDS = "image_to_image|text_to_image"
+
+
+class Hires(declare.Params):
+    """Passes over the finished picture."""
+
+    hires_scale: float = declare.number(
+        1.0,
+        minimum=1.0,
+        maximum=4.0,
+        step=0.05,
+        label="Hires scale",
+        group="Hires fix",
+        advanced=True,
+        help="Above 1 the picture is enlarged so far and drawn over",
+    )
+    hires_mode: str = declare.choice(
+        "latent", HIRES_MODES, label="Enlarged by", group="Hires fix", advanced=True, help="Latents want more strength"
+    )
+    hires_upscaler: str = declare.dynamic_choice(
+        "",
+        "upscaler",
+        label="Upscaler",
+        group="Hires fix",
+        advanced=True,
+        help="A network that enlarges in place of the way above",
+    )
+    hires_strength: float = declare.number(
+        0.7,
+        minimum=0.05,
+        maximum=1.0,
+        label="Hires strength",
+        group="Hires fix",
+        advanced=True,
+        help="How far the second pass may go",
+    )
+    hires_steps: int = declare.integer(
+        0, minimum=0, maximum=200, label="Hires steps", group="Hires fix", advanced=True, help="0: as many as the first"
+    )
+    hires_sampler: str = declare.choice(
+        "Same", ("Same", *SAMPLERS), label="Hires sampler", group="Hires fix", advanced=True
+    )
+    refiner: str = declare.dynamic_choice(
+        "",
+        REFINER_KINDS,
+        label="Refiner",
+        group="Refiner",
+        advanced=True,
+        help="Another model that goes over the picture, such as SDXL's refiner",
+    )
+    refiner_strength: float = declare.number(
+        0.2, minimum=0.0, maximum=1.0, label="Refiner strength", group="Refiner", advanced=True
+    )
+
+
 class Settled(declare.Params):
     """What a picture's prompts were made from, in its recipe: they hold what styles and wildcards came to."""
 
@@ -259,7 +332,7 @@ class Drawn(Settled, Computed, Adapted, Batched, Varied, Sampled, Prompted):
     """What every pipeline that draws is asked, whatever it begins with."""
 
 
-class Txt2Img(Drawn, Computed, Adapted, Batched, Varied, Sampled, Sized, Prompted):
+class Txt2Img(Drawn, Computed, Hires, Adapted, Batched, Varied, Sampled, Sized, Prompted):
     """Text to image. The bases stand in this order because fields do, from the last to the first."""
 
 

@@ -150,3 +150,29 @@ class Edit(Drawn, Computed, Adapted, Batched, Varied, Sampled, PictureSized, Pro
         auto=1.5,
         help="How closely the result keeps to the picture; empty: the model's own, else 1.5",
     )
+
+
+class Upscale(declare.Params):
+    """Larger pictures by an upscaler network."""
+
+    image: str = declare.image(..., label="Picture", help="What is made larger")
+    images: tuple[str, ...] = declare.images(
+        label="More pictures", group="Batch", advanced=True, help="Each becomes a picture of its own, as the first does"
+    )
+    upscaler: str = declare.model(kind="upscaler", label="Upscaler", help="Empty: the first upscaler")
+    scale: float = declare.number(
+        0.0, minimum=0.0, maximum=8.0, step=0.05, label="Scale", help="How many times as large; 0: as the upscaler does"
+    )
+    tile: int = declare.integer(
+        512,
+        minimum=0,
+        maximum=4096,
+        step=16,
+        label="Tile",
+        group="Tiles",
+        advanced=True,
+        help="Edge of a tile in pixels; smaller takes less memory, 0: the picture whole",
+    )
+    overlap: int = declare.integer(
+        32, minimum=16, maximum=256, step=8, label="Overlap", group="Tiles", advanced=True, help="In pixels"
+    )

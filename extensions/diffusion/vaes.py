@@ -30,7 +30,7 @@ def with_vae(plan: Plan, name: str, context: Context) -> Plan:
     if model.path is None:
         raise ModelError(f"VAE {name!r} is not on this machine.")
     title = str(getattr(model, "title", "")) or name
-    context.use_model(ModelUse(ref=model.ref, sha256=model.sha256))
+    context.use_model(ModelUse(ref=model.ref, sha256=model.sha256, role="vae"))
     folder = model.path if model.path.is_dir() else model.path.parent
     config = read_config(folder / "config.json")
     if str(config.get("_class_name", "")).startswith("Autoencoder"):

@@ -196,6 +196,8 @@ def _known_pairs(recipe: Recipe, width: int | None, height: int | None) -> _Pair
     hashes = {use.role: use.sha256[:10] for use in reversed(recipe.models) if use.sha256}
     loras = ", ".join(f"{use.ref}: {use.sha256[:10]}" for use in recipe.models if use.role == "lora" and use.sha256)
     varied = params.get("variation_strength") or None
+    larger = params.get("hires_scale")
+    hires = isinstance(larger, int | float) and larger > 1
     ordered: list[tuple[str, Any]] = [
         ("Steps", params.get("steps")),
         ("Sampler", params.get("sampler") or None),
@@ -215,10 +217,10 @@ def _known_pairs(recipe: Recipe, width: int | None, height: int | None) -> _Pair
         ("RNG", params.get("rng") or ("CPU" if params.get("sampler") else None)),
         ("Mask blur", params.get("mask_blur") if params.get("mask") else None),
         ("Masked content", params.get("masked_content") if params.get("mask") else None),
-        ("Hires upscale", params.get("hires_scale")),
+        ("Hires upscale", params.get("hires_scale") if hires else None),
         ("Hires resize", params.get("hires_resize")),
-        ("Hires steps", params.get("hires_steps")),
-        ("Hires upscaler", params.get("hires_upscaler") or None),
+        ("Hires steps", params.get("hires_steps") if hires else None),
+        ("Hires upscaler", (params.get("hires_upscaler") or None) if hires else None),
         ("Lora hashes", loras or None),
     ]
     return {key: _number(value) for key, value in ordered if value is not None}
