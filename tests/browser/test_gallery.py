@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
+from tests.library.test_imports import INFOTEXT, picture
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,30 @@ def test_two_pictures_are_compared_by_a_slider(page: Page, ids: list[str]) -> No
     assert slider.input_value() == "20.5"
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+
+
+def test_pictures_of_others_are_imported(server: Server, page: Page, ids: list[str], tmp_path: Path) -> None:
+    gallery(page, ids)
+    sent = picture(tmp_path / "sent.png", "red", parameters=INFOTEXT)
+    picture(tmp_path / "peer" / "other.png", "blue", parameters=INFOTEXT.replace("77", "78"))
+    page.get_by_role("button", name="Import").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("menuitem", name="Pictures ...").click()
+    chooser.value.set_files([sent])
+    page.get_by_text("1 added, 0 known already, 0 left alone.").wait_for()
+    page.get_by_role("button", name="Import").click()
+    page.get_by_role("menuitem", name="A folder of this computer ...").click()
+    page.locator("dialog.ll-ask input").fill(str(tmp_path / "peer"))
+    page.get_by_role("button", name="OK").click()
+    page.get_by_text("1 added, 0 known already, 0 left alone.").nth(1).wait_for()
+    found = server.api("GET", "/artifacts", params={"query": "dog"})["artifacts"]
+    assert {one["seed"] for one in found} == {77, 78}
+    page.get_by_placeholder("Search: red hair").fill("dog seed:77")
+    expect(page.locator(".ll-thumb")).to_have_count(1)
+    page.locator(".ll-thumb-open").click()
+    side = page.locator(".ll-side")
+    expect(side).to_contain_text("A1111")
+    expect(side).to_contain_text("Without: fog")
 
 
 def test_one_picture_is_rated_and_tagged_on_a_phone_in_chinese(

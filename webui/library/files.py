@@ -115,6 +115,26 @@ class LibraryFiles:
             height=size[1] if size else None,
         )
 
+    def adopt(self, source: Path, relative: str, modified: float, *, link: bool = False) -> None:
+        """Give a picture that another program made a place here, its bytes as they are. What lies there is replaced.
+
+        ``modified`` is the time its file gets, in s since 1970; ``link`` shares the file on disk where that can be, and
+        its time with it. Raises OSError, NotFound for a path that leads out of the library.
+        """
+        target = self.path(relative)
+        temporary = self._temporary()
+        linked = False
+        if link:
+            with contextlib.suppress(OSError):
+                os.link(source, temporary)
+                linked = True
+        if not linked:
+            copy(source, temporary)
+            os.utime(temporary, (modified, modified))
+            with temporary.open("rb+") as file:
+                flush(file)
+        self._put(temporary, target, "")
+
     def find_job(self, job: Job) -> list[ArtifactRecord]:
         """What is on disk of ``job``, in the order of its indices, from the files alone. A file that is cut short does
         not count.

@@ -26,7 +26,7 @@ from webui.library.library import Library
 from webui.plugins.host import HookResult
 
 from . import faststart, http_api, sdapi
-from .access import AccessGuard, AccessPolicy
+from .access import AccessGuard, AccessPolicy, is_loopback
 from .file_guard import FileGuard
 from .guard import AnswerHeaders, BodyLimit, HostGuard, OriginGuard
 from .http_api.pipelines import find_pipeline
@@ -93,6 +93,7 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.streams, app.state.start, app.state.hasher = streams, start, None
+    app.state.local_only = not policy.token and is_loopback(services.settings.host)
     http_api.install(app, services, streams, start)
     sdapi.install(app, services, streams)
     if page:

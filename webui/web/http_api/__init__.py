@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
 
-from . import artifacts, curation, errors, jobs, memory, models, openapi, pipelines, prompts, system, uploads
+from . import artifacts, curation, errors, imports, jobs, memory, models, openapi, pipelines, prompts, system, uploads
 from .errors import problem
 from .streams import OpenStreams
 from .system import Progress
@@ -27,6 +27,7 @@ def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progr
         artifacts.router(services),
         curation.router(services),
         uploads.router(services),
+        imports.router(services),
         system.router(services, start),
         models.router(services),
         memory.router(services),

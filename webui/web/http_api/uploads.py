@@ -35,7 +35,7 @@ class Said(BaseModel):
     notes: list[str] = Field(description="What was met that could not be used")
 
 
-_FILE_BODY: dict[str, Any] = {
+FILE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -88,14 +88,14 @@ def router(services: Services) -> APIRouter:
         "/uploads",
         status_code=201,
         response_model=Upload,
-        openapi_extra=_FILE_BODY,
+        openapi_extra=FILE_BODY,
         summary="Store a file for a parameter",
     )
     async def upload(request: Request) -> Response:
         sent = await read_one_file(request, limit)
         return JSONResponse({"ref": await run_in_threadpool(services.uploads.put, sent.data, sent.name)}, 201)
 
-    @routes.post("/metadata", response_model=Said, openapi_extra=_FILE_BODY, summary="How an uploaded picture was made")
+    @routes.post("/metadata", response_model=Said, openapi_extra=FILE_BODY, summary="How an uploaded picture was made")
     async def read_metadata(request: Request) -> Response:
         """Reads our recipe, and what A1111, ComfyUI and others write. The picture is not stored."""
         sent = await read_one_file(request, limit)

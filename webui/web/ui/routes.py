@@ -28,6 +28,7 @@ SCRIPTS = (
     "lightbox.js",
     "compare.js",
     "selection.js",
+    "imports.js",
     "viewer.js",
     "gallery.js",
     "queue.js",

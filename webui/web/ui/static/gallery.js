@@ -1,7 +1,7 @@
 // The gallery: pages of what was made, found by words, with a trash that gives back.
 "use strict";
 Lifelike.gallery = (() => {
-  const { t, h, icon, iconButton, api, attempt, fail, artifacts, forms, lightbox, marks, selection, toast } = Lifelike;
+  const { t, h, icon, iconButton, api, attempt, fail, artifacts, forms, imports, lightbox, marks, selection, toast } = Lifelike;
   const PAGE = 60;
 
   function mount(element) {
@@ -22,6 +22,8 @@ Lifelike.gallery = (() => {
     };
     const picker = h("input", { type: "file", accept: "image/*", class: "ll-away", tabindex: "-1", "aria-hidden": "true",
       onchange: () => (picker.files[0] && forms.restoreFile(picker.files[0]), (picker.value = "")) });
+    const taker = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", multiple: true, class: "ll-away", tabindex: "-1", "aria-hidden": "true",
+      onchange: () => (taker.files.length && imports.send(taker.files, () => load()), (taker.value = "")) });
     const collections = h("button", { type: "button", class: "ll-button", "aria-haspopup": "menu", onclick: () => chooseCollection() }, icon("folder"), h("span", {}, t("Collections")));
     const choosing = h("button", { type: "button", class: "ll-button", "aria-pressed": "false", onclick: () => picked.toggle() }, icon("check"), h("span", {}, t("Choose")));
     const heading = h("div", { class: "ll-collection", hidden: true });
@@ -35,7 +37,9 @@ Lifelike.gallery = (() => {
         collections,
         toggle("trashed", "trash", t("Trash")),
         choosing,
-        picker,
+        picker, taker,
+        h("button", { type: "button", class: "ll-button ll-import", "aria-haspopup": "menu",
+          onclick: (event) => imports.menu(event.currentTarget, () => taker.click(), () => load()) }, icon("upload"), h("span", {}, t("Import"))),
         h("button", { type: "button", class: "ll-button ll-restore", onclick: () => picker.click() }, icon("sliders"), h("span", {}, t("Restore from a picture")))),
       heading, grid, nothing, more);
     const picked = selection.make(root, { shown: () => items, changed: () => draw() });
