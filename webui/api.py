@@ -243,7 +243,7 @@ class Context(Protocol):
         """Show a picture in the making. A function is called only when one is due, four times a second at most."""
 
     def folders(self, name: str) -> Sequence[Path]:
-        """The user's folders called ``name``, there or not: the data folder's, then those beside the models. (1.1)"""
+        """The user's folders called ``name``, there or not: the data folder's, then those beside the models. (1.3)"""
 
     def open_image(self, ref: str) -> Image:
         """The picture behind a file parameter: RGB or RGBA, upright, within the limits of size. Raises ParameterError,
@@ -294,7 +294,7 @@ class Application(Protocol):
     @property
     def settings(self) -> Mapping[str, Any]: ...
     def folders(self, name: str) -> Sequence[Path]:
-        """As ``Context.folders``. (1.1)"""
+        """As ``Context.folders``. (1.3)"""
 
     def submit(self, pipeline: str, params: Mapping[str, Any], owner: str = "local") -> Job: ...
     def job(self, job_id: str) -> Job: ...

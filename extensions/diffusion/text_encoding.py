@@ -166,7 +166,9 @@ class _Encoder:
         else:
             embeds = answer.hidden_states[-self._layer]
             if self._last_norm:
-                embeds = getattr(model, "text_model", model).final_layer_norm(embeds)
+                norm = getattr(model, "text_model", model).final_layer_norm
+                # Of a model that is on the device block by block, this part may lie elsewhere by now.
+                embeds = norm(embeds.to(norm.weight.device)).to(embeds.device)
         if chunk.weighted:
             embeds = emphasized(embeds, [1.0, *chunk.weights, *[1.0] * (padding + 1)])
         return embeds, pooled

@@ -103,6 +103,19 @@ def test_a_component_larger_than_the_device_is_computed_block_by_block(
     assert 0 < small.most < largest
 
 
+@pytest.mark.parametrize("share", [1.0, 0.8])
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_the_language_of_prompts_is_told_over_stages_too(
+    draw: Draw, undisturbed: Draw, no_work: None, family: str, share: float
+) -> None:
+    """By stages, and block by block: conditions, schedules, chunks and the norm that clip skip calls by itself."""
+    said = {"prompt": "a (cat:1.3) BREAK red AND [dog:hat:0.5] :0.6", "negative_prompt": "rain", "clip_skip": 2}
+    plain = undisturbed(family, **said)
+    assert plain.memory is not None
+    largest = max(row.device_bytes for row in plain.memory.entries)
+    assert (pixels(draw(family, simulated_device(int(largest * share)), **said)) == pixels(plain)).all()
+
+
 @pytest.fixture
 def taken() -> Iterator[list[str]]:
     """The measures against running out of memory, as the cache's ladder tells of them."""
