@@ -142,6 +142,16 @@ class Models(Protocol):
         """
 
 
+class Findings(Protocol):
+    """What was measured on this device with these versions of the libraries: JSON by key, on disk. (1.3)"""
+
+    def get(self, key: str) -> Any:
+        """None where nothing is known."""
+
+    def keep(self, key: str, value: Any) -> None:
+        """Replace what was known."""
+
+
 class ResolvedModel(Protocol):
     """A model found by its reference."""
 
@@ -230,6 +240,9 @@ class Context(Protocol):
         """The file of the artifact of that index of this job, made now or by an earlier attempt; to be read only. None
         where there is none, as in a reproduction of another one. (1.3)
         """
+
+    def findings(self, topic: str) -> Findings:
+        """What was measured before of ``topic``, small letters alone. ``attention`` is shown to users. (1.3)"""
 
     def generator(self, seed: int) -> Any:
         """A torch.Generator on the CPU, so that one seed gives the same noise on every machine."""
@@ -412,6 +425,7 @@ __all__ = [
     "Context",
     "ExecutorSpec",
     "FieldError",
+    "Findings",
     "Hooks",
     "ImageContext",
     "Job",

@@ -25,7 +25,7 @@ _MASKLESS = frozenset({"_native_flash", "sage", "_flash_3"})
 _CUDA_ONLY = frozenset({"_native_efficient", "_native_cudnn", "xformers", "sage", "_flash_3"})
 _PACKAGES = {"xformers": "xformers", "sage": "sageattention", "_flash_3": "flash_attn_interface"}
 _HEAD_DIMS = {"sage": (64, 96, 128)}
-_LIMITS = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+LIMITS = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 """Largest relative L2 distance from attention in fp32 that counts as the same result."""
 _SAGE_LIMIT = 0.1
 _TRIAL = (1, 2, 64, 64)
@@ -75,7 +75,7 @@ def trouble(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     except (BackendFailed, torch.OutOfMemoryError) as error:
         return str(error)
     distance = float((result - expected).norm() / expected.norm())
-    limit = _SAGE_LIMIT if backend == "sage" else _LIMITS.get(dtype, 1e-2)
+    limit = _SAGE_LIMIT if backend == "sage" else LIMITS.get(dtype, 1e-2)
     return "" if distance <= limit else f"its results are off by {distance:.1e}, allowed are {limit:.0e}"
 
 

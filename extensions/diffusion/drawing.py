@@ -18,6 +18,7 @@ from webui.api import Context, JobFailed, ResolvedModel, Work
 
 from . import attention, decoding, intercept, previews, seamless, speed, telling
 from .calling import make_call, too_long
+from .choosing import Chooser, candidates
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
 from .loras import Networks
@@ -67,7 +68,7 @@ class Drawing:
         self.sampler = params.sampler
         self._speed = speed.Speed.of(params)
         self._networks = Networks(params, context)
-        self._measures = Measures(self._usable_attention())
+        self._measures = Measures(self._usable_attention(), self._chooser())
 
     def draw(self, indices: Sequence[int]) -> list[Image.Image]:
         """The pictures of these indices, made together; picture i has seed + i. Raises Cancelled, JobFailed,
@@ -100,11 +101,22 @@ class Drawing:
         words = {"denoise": "The denoiser", "decode": "The VAE"}[stage]
         self._context.warn(f"{words} gave invalid values in {name} and is computed in float32.")
 
-    def _usable_attention(self) -> str:
-        """The backend that was asked for by the job, else by the settings; torch's own where it cannot run here."""
+    def _asked_attention(self) -> str:
+        """By the job, else by the settings."""
         asked = self._params.attention
-        if asked == "auto":
-            asked = str(self._context.settings.get("attention", "auto"))
+        return str(self._context.settings.get("attention", "auto")) if asked == "auto" else asked
+
+    def _chooser(self) -> Chooser | None:
+        """Where nobody asked for a backend. Not for models that are compiled, which would be compiled anew for it."""
+        if self._asked_attention() != "auto" or self._context.deterministic or self._speed.compiled:
+            return None
+        device = self._context.device
+        names = candidates(device, self._dtype)
+        return Chooser(self._plan.title, self._context.findings("attention"), names, device) if names else None
+
+    def _usable_attention(self) -> str:
+        """The backend that was asked for; torch's own where that is left to us, or cannot run here."""
+        asked = self._asked_attention()
         if asked == "auto":
             return attention.NATIVE
         reason = attention.trouble(asked, self._context.device, self._dtype)

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 
 from . import attention, rows, tiling
+from .choosing import Chooser
+from .speed import forget_steps
 
 Knobs = dict[str, Callable[[], None]]
 Args = tuple[Any, ...]
@@ -27,6 +29,8 @@ class Measures:
 
     attention: str = attention.NATIVE
     """The backend of the denoiser's attention."""
+    chooser: Chooser | None = None
+    """Chooses it at the denoiser's first call, where that is left to us."""
     staged: bool = False
     """One component after the other on the device, though all of them might fit without their work."""
     in_parts: bool = False
@@ -79,6 +83,13 @@ class Measures:
         then()
 
     # How a component computes with what was taken
+
+    def choose(self, module: torch.nn.Module, compute: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
+        """Before the denoiser's first call."""
+        chooser, self.chooser = self.chooser, None
+        if chooser is not None and self.attention == attention.NATIVE:
+            self.attention = chooser.choose(module, compute, args, kwargs)
+            forget_steps(module)
 
     def denoised(self, module: torch.nn.Module, compute: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         with attention.using(self.attention, [module]):

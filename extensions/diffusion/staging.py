@@ -167,6 +167,8 @@ class _Call:
         stages.enter(self._name, method)
         if self._name in VAES:
             return measures.coded(module, compute, args, kwargs)
+        if self._name in DENOISERS:
+            measures.choose(module, compute, args, kwargs)
         if steps(self._name):
             return measures.denoised(module, compute, args, kwargs)
         return compute(*args, **kwargs)

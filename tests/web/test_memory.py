@@ -10,10 +10,19 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.web.conftest import make_services, started
-from webui.core.memory import AttentionBackend, EntryMemory, MemorySnapshot
+from webui.core.memory import ATTENTION_REASONS, AttentionBackend, EntryMemory, MemorySnapshot
 from webui.web.access import AccessPolicy
 from webui.web.application import create_app
 from webui.web.http_api.memory import model_name
+from webui.web.ui import routes
+
+SAGE = AttentionBackend(
+    name="sage",
+    usable=False,
+    reason="needs cuda, this device is cpu",
+    code="needs_device",
+    values={"devices": "cuda", "device": "cpu"},
+)
 
 
 def entry(name: str, path: Path, **more: Any) -> EntryMemory:
@@ -29,7 +38,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         entry("c", Path("/elsewhere/private/name/crow.safetensors"), device_bytes=1_000),
     )
     memory = MemorySnapshot(device="Canvas", kind="cpu", total_bytes=8_000, free_bytes=2_000, entries=entries,
-                            attention=(AttentionBackend(name="sage", usable=False, reason="needs cuda"),))  # fmt: skip
+                            attention=(SAGE,))  # fmt: skip
     with started(create_app(make_services(tmp_path, memory), AccessPolicy(), page=False)) as client:
         yield client
 
@@ -44,7 +53,7 @@ def test_what_is_where_and_who_holds_it(client: TestClient) -> None:
     worker = told(client)
     assert (worker["worker"], worker["device"], worker["attention"]) == ("easel", "Canvas", "native")
     assert (worker["total_bytes"], worker["free_bytes"], worker["budget_bytes"]) == (8_000, 2_000, None)
-    assert worker["attention_backends"] == [{"name": "sage", "usable": False, "reason": "needs cuda"}]
+    assert worker["attention_backends"] == [SAGE.model_dump()]
     rows = {one["id"]: one for one in worker["entries"]}
     assert rows["a"]["model"] == "checkpoints/fox"
     assert (rows["a"]["component"], rows["a"]["device_bytes"], rows["a"]["hits"]) == ("unet", 2_000, 3)
@@ -108,3 +117,9 @@ def test_a_worker_that_told_nothing_is_left_out(tmp_path: Path) -> None:
 def test_a_model_is_named_as_people_know_it(path: str, component: str, name: str) -> None:
     one = EntryMemory(id="x", component=component, path=path, dtype="", state="device")
     assert model_name(one, [Path("/m")]) == name
+
+
+def test_the_page_knows_every_reason_against_an_attention_backend() -> None:
+    script = (routes.STATIC / "memory.js").read_text(encoding="utf-8")
+    for code, text in ATTENTION_REASONS.items():
+        assert f'{code}: t("{text}"' in script

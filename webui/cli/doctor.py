@@ -43,7 +43,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         for name in ("torch", "diffusers", "gradio")
         if not versions[name]
     ]
-    device, attention = _device(settings, problems)
+    device, attention, chosen = _device(settings, problems)
     models = studio.catalog.entries()
     if not any(entry.kind == "text_to_image" and not entry.problem for entry in models):
         problems.append("there is no text-to-image model in " + ", ".join(map(str, settings.models_dirs)))
@@ -57,6 +57,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "packages": versions,
         "device": device,
         "attention": attention,
+        "attention_chosen": chosen,
         "data_dir": str(settings.data_dir),
         "disk_free_bytes": free,
         "models": len(models),
@@ -77,19 +78,30 @@ def _version(name: str) -> str:
         return ""
 
 
-def _device(settings: Settings, problems: list[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The device as the worker would choose it; one that cannot be used is a problem, not a crash of the doctor."""
+Rows = list[dict[str, Any]]
+
+
+def _device(settings: Settings, problems: list[str]) -> tuple[dict[str, Any], Rows, Rows]:
+    """The device as the worker would choose it, its attention backends, and what was measured to be the fastest for
+    models. One that cannot be used is a problem, not a crash of the doctor.
+    """
     try:
-        from webui.engine.attention import probe
+        from webui.engine.attention import choices, probe
         from webui.engine.device import choose_device, device_status
+        from webui.engine.findings import FindingsFile, findings_path
+        from webui.engine.results import library_versions
+        from webui.engine.work import estimates_path
 
         device = choose_device(settings)
         status = device_status(device).model_dump(mode="json")
         reports = probe(device)
+        place = findings_path(estimates_path(settings.data_dir, device.name, library_versions()), "attention")
+        chosen = choices(FindingsFile(place))
     except Exception as error:  # whatever is broken in an installation of torch is exactly what is asked for
         problems.append(f"the device cannot be used: {type(error).__name__}: {error}")
-        return {}, []
-    return status, [{"name": one.name, "usable": one.usable, "reason": one.reason} for one in reports]
+        return {}, [], []
+    told = [{"name": one.name, "usable": one.usable, "code": one.code, "reason": one.reason} for one in reports]
+    return status, told, [one.model_dump(mode="json") for one in chosen]
 
 
 def _existing(settings: Settings) -> str:
@@ -108,6 +120,9 @@ def _text(report: dict[str, Any]) -> str:
     lines += [
         f"  {one['name']:<18} {'yes' if one['usable'] else 'no: ' + one['reason']}" for one in report["attention"]
     ]
+    for one in report["attention_chosen"]:
+        ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in sorted(one["ratios"].items()))
+        lines.append(f"  {one['backend']} for {one['model']} (seconds to torch's own: {ratios})")
     lines += ["", "Disk", f"  {report['disk_free_bytes'] / 2**30:.1f} GiB free for {report['data_dir']}"]
     lines += ["", "Extensions"]
     for one in report["extensions"]:

@@ -4,6 +4,7 @@ process can hold.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -39,14 +40,38 @@ class EntryMemory(_Data):
     """Kept on request: never evicted to make room."""
 
 
+ATTENTION_REASONS: Mapping[str, str] = {
+    "needs_device": "needs {devices}, this device is {device}",
+    "not_installed": "not installed (pip install {package})",
+    "capability": "needs compute capability {least} or newer",
+    "wrong": "gives wrong results here: off by {off}, allowed {allowed}",
+    "raised": "fails here: {said}",
+    "eight_bit": "8-bit: some models give black pictures with it; never chosen by itself",
+    "last_resort": "slow and sparing: the last resort",
+}
+"""Code -> why an attention backend cannot be used, or what holds where it can. The page has them in its languages."""
+
+
 class AttentionBackend(_Data):
     """One way to compute attention, and whether this machine can; ``reason`` says why not, or what holds where it
-    can.
+    can: the text of ``code`` in ``ATTENTION_REASONS`` with ``values``.
     """
 
     name: str
     usable: bool
     reason: str = ""
+    code: str = ""
+    values: Mapping[str, str] = {}
+
+
+class AttentionChoice(_Data):
+    """What was measured for a model on its own shapes, and taken. ``ratios``: seconds of each backend over those of
+    torch's own, of those whose results were right.
+    """
+
+    model: str
+    backend: str
+    ratios: Mapping[str, float] = {}
 
 
 class MemorySnapshot(_Data):
@@ -74,3 +99,4 @@ class MemorySnapshot(_Data):
     entries: tuple[EntryMemory, ...] = ()
     attention: tuple[AttentionBackend, ...] = ()
     """Every backend; empty until they were tried, after the first job."""
+    attention_choices: tuple[AttentionChoice, ...] = ()

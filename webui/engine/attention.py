@@ -4,18 +4,22 @@ choice.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
+from webui.core.memory import ATTENTION_REASONS, AttentionBackend, AttentionChoice
+
 from .device import Device
+from .findings import FindingsFile
 
 _SHAPE = (1, 2, 64, 64)
 """Of the trial: batch, heads, positions, head dimension. 64 is one that every backend takes."""
@@ -25,13 +29,28 @@ _TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 
 @dataclass(frozen=True)
 class BackendReport:
-    """One attention backend by the name diffusers gives it. ``reason`` says why it cannot run here, or what holds
-    where it can.
+    """One attention backend by the name diffusers gives it. ``code`` and ``values`` say why it cannot run here, or what
+    holds where it can, in the words of ``webui.core.memory.ATTENTION_REASONS``.
     """
 
     name: str
     usable: bool
-    reason: str = ""
+    code: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """In English."""
+        return ATTENTION_REASONS[self.code].format(**self.values) if self.code else ""
+
+    def told(self) -> AttentionBackend:
+        return AttentionBackend(
+            name=self.name, usable=self.usable, reason=self.reason, code=self.code, values=self.values
+        )
+
+
+def _unusable(name: str, code: str, **values: str) -> BackendReport:
+    return BackendReport(name, False, code, values)
 
 
 def choose(device: Device) -> str:
@@ -43,6 +62,15 @@ def choose(device: Device) -> str:
     return "native" if _native(device).usable else "sliced"
 
 
+def choices(findings: FindingsFile) -> tuple[AttentionChoice, ...]:
+    """What extensions measured and took for models on this device; what is none of that is passed over."""
+    rows = []
+    for value in findings.all().values():
+        with contextlib.suppress(ValueError):
+            rows.append(AttentionChoice.model_validate(value))
+    return tuple(sorted(rows, key=lambda row: (row.model, row.backend)))
+
+
 def probe(device: Device) -> tuple[BackendReport, ...]:
     """Each backend, tried on a tiny problem in the device's dtype. Never raises."""
     return (
@@ -52,7 +80,7 @@ def probe(device: Device) -> tuple[BackendReport, ...]:
         _fused(device, "_native_cudnn", SDPBackend.CUDNN_ATTENTION, ("cuda",)),
         _xformers(device),
         _sage(device),
-        BackendReport("sliced", True, "slow and sparing: the last resort"),
+        BackendReport("sliced", True, "last_resort"),
     )
 
 
@@ -62,7 +90,7 @@ def _native(device: Device) -> BackendReport:
 
 def _fused(device: Device, name: str, backend: SDPBackend, kinds: tuple[str, ...]) -> BackendReport:
     if device.kind not in kinds:
-        return BackendReport(name, False, f"needs {' or '.join(kinds)}, this device is {device.kind}")
+        return _unusable(name, "needs_device", devices=", ".join(kinds), device=device.kind)
 
     def compute(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         with sdpa_kernel(backend):
@@ -74,9 +102,9 @@ def _fused(device: Device, name: str, backend: SDPBackend, kinds: tuple[str, ...
 def _xformers(device: Device) -> BackendReport:
     if device.kind != "cuda":
         # Its extension does not load beside a torch without CUDA, and fails in native code where it tries.
-        return BackendReport("xformers", False, f"needs cuda, this device is {device.kind}; not imported")
+        return _unusable("xformers", "needs_device", devices="cuda", device=device.kind)
     if not _installed("xformers"):
-        return BackendReport("xformers", False, "not installed (pip install xformers)")
+        return _unusable("xformers", "not_installed", package="xformers")
 
     def compute(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         ops: Any = importlib.import_module("xformers.ops")
@@ -89,11 +117,11 @@ def _xformers(device: Device) -> BackendReport:
 
 def _sage(device: Device) -> BackendReport:
     if device.kind != "cuda":
-        return BackendReport("sage", False, f"needs cuda, this device is {device.kind}")
+        return _unusable("sage", "needs_device", devices="cuda", device=device.kind)
     if not _installed("sageattention"):
-        return BackendReport("sage", False, "not installed (pip install sageattention)")
+        return _unusable("sage", "not_installed", package="sageattention")
     if torch.cuda.get_device_capability(device.torch_device) < (8, 0):
-        return BackendReport("sage", False, "needs compute capability 8.0 or newer")
+        return _unusable("sage", "capability", least="8.0")
 
     def compute(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         module: Any = importlib.import_module("sageattention")
@@ -102,8 +130,7 @@ def _sage(device: Device) -> BackendReport:
 
     # It computes in 8 bits by design: held to a looser bound, and never chosen by itself.
     report = _tried("sage", device, torch.bfloat16, compute, tolerance=0.1)
-    note = "8-bit: some models give black pictures with it; never chosen by itself"
-    return BackendReport("sage", True, note) if report.usable else report
+    return BackendReport("sage", True, "eight_bit") if report.usable else report
 
 
 def _tried(
@@ -127,11 +154,11 @@ def _tried(
             result = compute(*(tensor.to(device.torch_device) for tensor in exact)).float().cpu()
         distance = float((result - expected).norm() / expected.norm())
     except (Exception, SystemExit) as error:  # a probe of foreign native code may fail in any way
-        return BackendReport(name, False, _first_line(error))
+        return _unusable(name, "raised", said=_first_line(error))
     bound = tolerance if tolerance is not None else _TOLERANCE.get(dtype, 1e-2)
     if not distance <= bound:
-        return BackendReport(name, False, f"gives wrong results here: off by {distance:.1e}, allowed {bound:.0e}")
-    return BackendReport(name, True, "")
+        return _unusable(name, "wrong", off=f"{distance:.1e}", allowed=f"{bound:.0e}")
+    return BackendReport(name, True)
 
 
 def _installed(package: str) -> bool:

@@ -5,6 +5,7 @@ events.
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import threading
 import time
@@ -29,8 +30,10 @@ from webui.plugins.settings import extension_settings
 from .cache import Lease, ModelCache
 from .convert import convert
 from .device import Device
+from .findings import FindingsFile, findings_path
 from .progress import PreviewGate, ProgressMeter, ShiftedPreviews
 from .weights import ModelFiles, open_weights
+from .work import estimates_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -61,6 +64,17 @@ class Surroundings:
     cache: ModelCache
     libraries: Mapping[str, str]
     """Versions, for recipes."""
+
+    def findings(self, topic: str) -> FindingsFile:
+        """See ``webui.api.Context.findings``. Raises ValueError on a topic that is no word."""
+        if not re.fullmatch("[a-z_]+", topic):
+            raise ValueError(f"findings: expected a topic of small letters, got {topic!r}")
+        place = estimates_path(self.settings.data_dir, self.device.name, self.libraries)
+        return self._findings.setdefault(topic, FindingsFile(findings_path(place, topic)))
+
+    @cached_property
+    def _findings(self) -> dict[str, FindingsFile]:
+        return {}
 
     @cached_property
     def accept(self) -> Acceptor:
@@ -275,6 +289,9 @@ class JobContext:
         done = set(range(total)).difference(left)
         self.meter.expect(total, len(done), done=done, weights=weights)
         return left
+
+    def findings(self, topic: str) -> FindingsFile:
+        return self._around.findings(topic)
 
     def generator(self, seed: int) -> torch.Generator:
         return torch.Generator("cpu").manual_seed(seed)

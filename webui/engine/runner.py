@@ -32,7 +32,7 @@ from webui.core.memory import AttentionBackend, MemorySnapshot
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
 
-from .attention import choose, probe
+from .attention import choices, choose, probe
 from .cache import make_cache
 from .context import Emit, JobWarnings, Surroundings
 from .device import Device, choose_device, device_status, fresh_state
@@ -74,8 +74,9 @@ class Runner:
         told = self.cache.snapshot()
         if told.entries and self._attempt is None and not self._backends:
             # Tried between jobs: it imports libraries, and computes.
-            self._backends = tuple(AttentionBackend.model_validate(vars(one)) for one in probe(self.device))
-        return told.model_copy(update={"attention": self._backends})
+            self._backends = tuple(one.told() for one in probe(self.device))
+        chosen = choices(self.around.findings("attention"))
+        return told.model_copy(update={"attention": self._backends, "attention_choices": chosen})
 
     def expect(self, refs: Collection[str]) -> None:
         """Models that waiting jobs will ask for: what is in memory of them is given up last."""

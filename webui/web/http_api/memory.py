@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from webui.core.errors import Conflict, FieldError, NotFound, ParameterError
 from webui.core.jobs import BudgetCommand, MemoryCommand, PinCommand, UnloadCommand
-from webui.core.memory import AttentionBackend, EntryMemory, MemorySnapshot
+from webui.core.memory import AttentionBackend, AttentionChoice, EntryMemory, MemorySnapshot
 from webui.web.services import Services
 
 
@@ -52,6 +52,7 @@ class WorkerMemoryView(BaseModel):
     evictions: int
     ooms: int = Field(description="How often memory ran out and a sparer way was taken")
     attention: str = Field(description="How attention is computed, where the worker said so")
+    attention_choices: list[AttentionChoice] = Field(description="What was measured for models on their own shapes")
     attention_backends: list[AttentionBackend] = Field(
         description="Every way, and why not; empty until they were tried, after the first job"
     )

@@ -77,17 +77,29 @@ Lifelike.memory = (() => {
       [t("Budget for models"), h("span", { class: "ll-memory-budget" }, limit, "GB", h("button", { type: "button", class: "ll-button", onclick: set }, t("Set")))],
       one.ram_budget_bytes && [t("Kept in main memory"), t("{size} of {limit}", { size: bytes(one.ram_models_bytes), limit: bytes(one.ram_budget_bytes) })],
       one.attention && [t("Attention"), attention(one)],
+      ...one.attention_choices.map(({ model, backend, ratios }) => [model,
+        t("{backend} was fastest: {ratios} of torch's own time", { backend, ratios: Object.entries(ratios).map(([name, ratio]) => `${name} ${ratio.toFixed(2)}`).join(", ") })]),
       [t("So far"), t("{loads} loaded, {moves} moved, {evictions} given up", { loads: one.loads, moves: one.moves, evictions: one.evictions })
         + (one.ooms ? " · " + t("memory ran out {n} times", { n: one.ooms }) : "")],
     ];
     return h("dl", {}, rows.filter(Boolean).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
   }
 
+  const REASONS = (values) => ({
+    needs_device: t("needs {devices}, this device is {device}", values),
+    not_installed: t("not installed (pip install {package})", values),
+    capability: t("needs compute capability {least} or newer", values),
+    wrong: t("gives wrong results here: off by {off}, allowed {allowed}", values),
+    raised: t("fails here: {said}", values),
+    eight_bit: t("8-bit: some models give black pictures with it; never chosen by itself"),
+    last_resort: t("slow and sparing: the last resort"),
+  });
+
   function attention(one) {
     const others = one.attention_backends.filter((backend) => backend.name !== one.attention);
     if (!others.length) return one.attention;
-    const row = ({ name, usable, reason }) => h("li", {}, h("strong", { translate: "no" }, name), " ",
-      h("span", { class: "ll-quiet" }, [usable ? t("works here") : "", reason].filter(Boolean).join(": ")));
+    const row = ({ name, usable, reason, code, values }) => h("li", {}, h("strong", { translate: "no" }, name), " ",
+      h("span", { class: "ll-quiet" }, [usable ? t("works here") : "", REASONS(values)[code] || reason].filter(Boolean).join(": ")));
     const details = h("details", { open: shown, ontoggle: () => (shown = details.open) },
       h("summary", {}, one.attention, " · ", t("why not another")), h("ul", {}, others.map(row)));
     return details;
