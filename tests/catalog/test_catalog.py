@@ -151,6 +151,7 @@ def test_what_a_reference_may_be(settings: Settings, models: Path) -> None:
         assert catalog.resolve(ref).ref == "checkpoints/real.safetensors"
     hub = catalog.resolve("stabilityai/sd-turbo", "text_to_image")
     assert (hub.format, hub.path, hub.ref) == ("hub", None, "stabilityai/sd-turbo")
+    assert catalog.resolve("stabilityai/sd-turbo@refs/pr/3").ref == "stabilityai/sd-turbo@refs/pr/3"
 
 
 def test_what_is_not_there_suggests_what_is(settings: Settings, models: Path) -> None:

@@ -29,7 +29,8 @@ from .torch_files import torch_header
 
 log = logging.getLogger(__name__)
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(@[A-Za-z0-9][\w./-]{0,95})?")
+"""``owner/name``, perhaps with ``@`` and a branch, a tag or a commit."""
 _HUB_CACHE = re.compile(r"/models--(?P<owner>[^/]+?)--(?P<name>[^/]+)/snapshots/[^/]+$")
 """Where the Hugging Face cache keeps a repository; the folder itself has the name of a commit."""
 _SHORT_HASH = re.compile(r" \[(?P<hash>[0-9a-f]{6,64})\]$")

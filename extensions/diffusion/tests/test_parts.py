@@ -200,8 +200,10 @@ def test_the_files_a_hub_model_needs() -> None:
         "vae/config.json",
     ]
     assert "unet/diffusion_pytorch_model.safetensors" in needed_files(names, index, half=False)
-    with pytest.raises(ModelError, match="pickled"):
-        needed_files({"unet/diffusion_pytorch_model.bin"}, {"unet": ["diffusers", "U"]}, half=False)
+    pickled = {"unet/diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.fp16.bin"}
+    assert needed_files(pickled, {"unet": ["diffusers", "U"]}, half=False)[1:] == ["unet/diffusion_pytorch_model.bin"]
+    with pytest.raises(ModelError, match="no weights in a format that is read here"):
+        needed_files({"unet/model.onnx"}, {"unet": ["diffusers", "U"]}, half=False)
 
 
 class LinearVae(torch.nn.Module):
