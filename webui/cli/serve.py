@@ -24,6 +24,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--api-sdapi", action="store_true", default=None, help="answer A1111's clients, at /sdapi/v1 (default: off)"
     )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=None,
+        help="let assistants call pipelines, at /mcp (default: off)",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     add_host_options(parser)
     given = parser.parse_args(list(arguments))

@@ -50,6 +50,8 @@ class Settings(BaseModel):
     """Whether the server reads every model once, while no job runs, for the hashes that others know it by."""
     max_upload_bytes: int = 64 * 2**20
     max_image_pixels: int = 64_000_000
+    mcp: bool = False
+    """Whether assistants may call pipelines as tools of the Model Context Protocol, at /mcp."""
     api_sdapi: bool = False
     """Whether programs that speak A1111's interface are answered, at /sdapi/v1."""
     locale: Literal["auto", "en", "zh-CN"] = "auto"

@@ -25,7 +25,7 @@ from webui.core.settings import Settings
 from webui.library.library import Library
 from webui.plugins.host import HookResult
 
-from . import faststart, http_api, sdapi
+from . import faststart, http_api, mcp_server, sdapi
 from .access import AccessGuard, AccessPolicy, is_loopback
 from .file_guard import FileGuard
 from .guard import AnswerHeaders, BodyLimit, HostGuard, OriginGuard
@@ -80,7 +80,8 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         rest = asyncio.create_task(_start_rest(app, services, start, first_page))
         try:
-            yield
+            async with mcp_server.serving(app):
+                yield
         finally:
             streams.stop()
             if app.state.hasher is not None:
@@ -96,6 +97,7 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     app.state.local_only = not policy.token and is_loopback(services.settings.host)
     http_api.install(app, services, streams, start)
     sdapi.install(app, services, streams)
+    mcp_server.install(app, services, streams)
     if page:
         _mount_page(app, services)
     _add_guards(app, services.settings, policy, first_page.set)

@@ -1,0 +1,105 @@
+"""The official MCP client against a real server with the starter model."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client.client import Client
+from PIL import Image
+
+from tests.integration.server import ROOT, Server, running
+from webui.library import metadata
+
+ENVIRONMENT = {"LIFELIKE_MCP": "1", "LIFELIKE_EXTENSIONS_DIRS": str(ROOT / "extensions"), "OMP_NUM_THREADS": "1"}
+QUICK = {"prompt": "a smiling person with red hair", "width": 64, "height": 64, "steps": 3, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("mcp"), environment=ENVIRONMENT) as server:
+        yield server
+
+
+def connected(server: Server, mode: str, work: Any) -> Any:
+    """What ``work(client)`` answers, with a client in ``mode``: ``auto`` or ``legacy``, the older handshake."""
+
+    async def run() -> Any:
+        async with Client(str(server.client.base_url.join("/mcp")), mode=mode) as client:
+            return await work(client)
+
+    return anyio.run(run)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_a_tool_is_listed_called_and_reports_progress(server: Server, mode: str) -> None:
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        told.append((done, total, message))
+
+    async def work(client: Client) -> tuple[Any, Any]:
+        tools = await client.list_tools()
+        return tools, await client.call_tool(
+            "diffusion_txt2img", {**QUICK, "batch_size": 2}, progress_callback=progress
+        )
+
+    tools, result = connected(server, mode, work)
+    txt2img = next(tool for tool in tools.tools if tool.name == "diffusion_txt2img")
+    assert txt2img.input_schema["properties"]["steps"]["title"] == "Steps"
+    assert not result.is_error
+    pictures = [one for one in result.content if one.type == "image"]
+    links = [one for one in result.content if one.type == "resource_link"]
+    assert (len(pictures), len(links)) == (2, 2)
+    data = base64.b64decode(pictures[1].data)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (64, 64)
+    recipe = metadata.read(data).recipe
+    assert recipe is not None
+    assert recipe.seed == 6
+    assert server.client.get(str(links[1].uri)).content == data
+    assert result.structured_content["params"]["seed"] == 5
+    assert told
+    assert told == sorted(told, key=lambda one: one[0])
+    assert all(0 <= done <= 1 and total == 1 for done, total, _ in told)
+
+
+def test_what_one_tool_made_goes_into_another(server: Server) -> None:
+    async def work(client: Client) -> Any:
+        first = await client.call_tool("diffusion_txt2img", QUICK)
+        made = first.structured_content["artifacts"][0]["id"]
+        return await client.call_tool("diffusion_img2img", {**QUICK, "image": f"artifact:{made}", "strength": 0.5})
+
+    result = connected(server, "auto", work)
+    assert not result.is_error, result.content
+    assert result.structured_content["params"]["strength"] == 0.5
+
+
+def test_mistakes_are_told_to_the_assistant(server: Server) -> None:
+    async def work(client: Client) -> Any:
+        return await client.call_tool("diffusion_txt2img", {"prompt": "x", "steps": 9000, "colour": "red"})
+
+    result = connected(server, "auto", work)
+    assert result.is_error
+    assert "steps" in result.content[0].text
+    assert "colour" in result.content[0].text
+
+
+def test_a_call_that_is_given_up_cancels_its_job(server: Server) -> None:
+    async def work(client: Client) -> None:
+        with anyio.move_on_after(2):
+            await client.call_tool("diffusion_txt2img", {**QUICK, "steps": 200, "batch_count": 50})
+
+    connected(server, "auto", work)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        newest = server.client.get("/api/v1/jobs?limit=1").json()["jobs"][0]
+        if newest["state"] == "cancelled":
+            break
+        time.sleep(0.1)
+    assert (newest["params"]["steps"], newest["state"]) == (200, "cancelled")
