@@ -125,12 +125,16 @@ def run_pipeline(
     data_dir: Path,
     *,
     studio: Studio | None = None,
+    job: Job | None = None,
     done_indices: Sequence[int] = (),
     cancel_when: Callable[[Outcome], bool] | None = None,
     device: SimDevice | None = None,
     **where: Any,
 ) -> Outcome:
     """Run one job to its end in this process. ``where``: as ``make_studio``. Raises ParameterError.
+
+    ``job``: one that was run before, which goes on as after the death of its worker: what is on disk counts as done,
+    and ``params`` are not looked at.
 
     ``cancel_when`` is asked after each event; the first True cancels the job, as a click on Stop would. ``device``:
     weights move to and from this simulated device, which has so many bytes and fails when it is told to.
@@ -139,7 +143,11 @@ def run_pipeline(
 
     studio = studio or make_studio(data_dir, **where)
     spec = studio.host.pipelines[pipeline]
-    job = Job(pipeline=pipeline, params=studio.freeze(spec, params))
+    if job is None:
+        job = Job(pipeline=pipeline, params=studio.freeze(spec, params))
+    else:
+        job = job.model_copy(update={"attempts": job.attempts + 1})
+        done_indices = (*done_indices, *(record.index for record in studio.files.find_job(job)))
     outcome = Outcome(job, studio)
     cancelled = threading.Event()
 
