@@ -20,8 +20,9 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402 - the repository has to be importable first
 
+from extensions.diffusion.building import build_tokenizer  # noqa: E402
 from extensions.diffusion.libraries import find_class, prepare  # noqa: E402
-from extensions.diffusion.single_file import CONFIGS, load_part  # noqa: E402
+from extensions.diffusion.single_file import CONFIGS  # noqa: E402
 
 _PARTS = {"unet": ("diffusers", "UNet2DConditionModel"), "vae": ("diffusers", "AutoencoderKL")}
 
@@ -86,9 +87,7 @@ def make_sd15(folder: Path) -> Path:
         encoder = text(text.config_class.from_pretrained(str(configs / "text_encoder")))
     _save(encoder, folder / "text_encoder")
     tokenizer = find_class("transformers", "CLIPTokenizer")
-    load_part(Path(), "tokenizer", tokenizer, Path("absent"), torch.float32, "").save_pretrained(
-        str(folder / "tokenizer")
-    )
+    build_tokenizer(tokenizer, Path("absent"), {}).save_pretrained(str(folder / "tokenizer"))
     shutil.copytree(configs / "scheduler", folder / "scheduler")
     index = json.loads((configs / "model_index.json").read_text(encoding="utf-8"))
     for name in ("safety_checker", "feature_extractor"):

@@ -207,6 +207,13 @@ class Computed(declare.Params):
         advanced=True,
         help="Skips blocks that changed little since the last step; the picture changes",
     )
+    step_forecast: bool = declare.boolean(
+        False,
+        label="Forecast steps",
+        group="Speed",
+        advanced=True,
+        help="Computes every third step in full and extrapolates those between; the picture changes",
+    )
 
 
 SEAMLESS = {"none": "No", "both": "Both ways", "x": "Left to right", "y": "Top to bottom"}

@@ -30,6 +30,9 @@ _CACHE_THRESHOLD = 0.05
 faster and further from the picture without a cache.
 """
 
+_FORECAST_EVERY = 3
+"""One step in so many is computed in full where steps are forecast, after the first three."""
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -40,10 +43,23 @@ class Speed:
     channels_last: bool = False
     storage_8bit: bool = False
     step_cache: bool = False
+    step_forecast: bool = False
 
     @classmethod
     def of(cls, params: Drawn) -> Speed:
-        return cls(params.vae_tiling, params.compile, params.channels_last, params.storage_8bit, params.step_cache)
+        """Raises ModelError where two of them exclude each other."""
+        if params.step_cache and params.step_forecast:
+            raise ModelError(
+                "Steps are either reused or forecast, not both.", hint="Switch one off in the group Speed."
+            )
+        return cls(
+            params.vae_tiling,
+            params.compile,
+            params.channels_last,
+            params.storage_8bit,
+            params.step_cache,
+            params.step_forecast,
+        )
 
     def facts(self, component: str) -> dict[str, bool]:
         """What of it changes ``component``: part of the component's key. Empty where nothing does."""
@@ -71,6 +87,8 @@ def apply(module: Any, facts: Mapping[str, bool], dtype: torch.dtype) -> Any:
         cast(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
     if facts.get("step_cache"):
         _add_step_cache(module)
+    if facts.get("step_forecast"):
+        _add_forecast(module, dtype)
     if facts.get("compiled"):
         _compile(module)
     return module
@@ -87,6 +105,14 @@ def _add_step_cache(module: Any) -> None:
     from diffusers import FirstBlockCacheConfig
 
     _asked_of(module, "enable_cache", "step cache")(FirstBlockCacheConfig(threshold=_CACHE_THRESHOLD))
+
+
+def _add_forecast(module: Any, dtype: torch.dtype) -> None:
+    """TaylorSeer (arXiv 2503.06923), to the first order."""
+    from diffusers import TaylorSeerCacheConfig
+
+    config = TaylorSeerCacheConfig(cache_interval=_FORECAST_EVERY, max_order=1, taylor_factors_dtype=dtype)
+    _asked_of(module, "enable_cache", "step forecast")(config)
 
 
 def _asked_of(module: Any, method: str, words: str) -> Callable[..., Any]:

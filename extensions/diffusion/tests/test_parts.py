@@ -55,7 +55,7 @@ def test_the_parameters_have_the_standard_names() -> None:
     names = [row.name for row in describe(Txt2Img)]
     standard = (
         "prompt negative_prompt model steps guidance_scale width height seed sampler schedule clip_skip batch_size"
-        " batch_count attention precision vae_tiling compile channels_last storage_8bit step_cache"
+        " batch_count attention precision vae_tiling compile channels_last storage_8bit step_cache step_forecast"
     )
     assert set(standard.split()) <= set(names)
     rows = {row.name: row for row in describe(Txt2Img)}

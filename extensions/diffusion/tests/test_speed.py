@@ -145,3 +145,15 @@ def test_a_step_cache_is_refused_where_a_model_has_none_and_repeats_where_it_has
     assert "UNet2DConditionModel has no step cache" in refused.error.message
     first = drawn(generate("flux", step_cache=True, steps=4))
     assert (drawn(generate("flux", step_cache=True, steps=4)) == first).all()
+
+
+def test_steps_are_forecast_where_that_was_chosen_alone(generate: Generate) -> None:
+    plain = drawn(generate("flux", steps=8))
+    first = drawn(generate("flux", step_forecast=True, steps=8))
+    assert 0 < np.abs(first - plain).max() < 128
+    assert (drawn(generate("flux", step_forecast=True, steps=8)) == first).all()
+    assert (drawn(generate("flux", steps=8)) == plain).all()
+    for options, words in (({}, "has no step forecast"), ({"step_cache": True}, "not both")):
+        refused = generate("sd1", step_forecast=True, **options)
+        assert refused.error is not None
+        assert words in refused.error.message
