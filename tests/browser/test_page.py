@@ -96,7 +96,12 @@ def test_a_prompt_is_counted_and_remarked_at_its_place(page: Page) -> None:
     field = page.locator("#f-sketch-draw-prompt")
     remark = field.locator(".ll-remark")
     expect(remark).to_contain_text("LOUD is loud")
-    expect(field.locator(".ll-marks mark.bad")).to_have_text("LOUD")
+    expect(field.locator(".ll-underlined mark.bad")).to_have_text("LOUD")
+    underlined, box = field.locator(".ll-underlined mark").bounding_box(), field.locator("textarea").bounding_box()
+    assert underlined is not None
+    assert box is not None
+    assert box["x"] < underlined["x"] < underlined["x"] + underlined["width"] < box["x"] + box["width"] / 2
+    assert box["y"] < underlined["y"] < underlined["y"] + underlined["height"] < box["y"] + 40, "on the first line"
     remark.click()
     chosen = "area => area.value.slice(area.selectionStart, area.selectionEnd)"
     assert field.locator("textarea").evaluate(chosen) == "LOUD"

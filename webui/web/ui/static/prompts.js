@@ -13,7 +13,7 @@ Lifelike.prompts = (() => {
 
   // Lines under the marked places: a copy of the text, unseen, lies over the field.
   function overlay(area) {
-    const copy = h("div", { class: "ll-marks", "aria-hidden": "true" });
+    const copy = h("div", { class: "ll-underlined", "aria-hidden": "true" });
     area.parentElement.append(copy);
     const COPIED = ["fontFamily", "fontSize", "fontWeight", "lineHeight", "letterSpacing", "paddingTop", "paddingRight", "paddingBottom",
       "paddingLeft", "borderTopWidth", "borderRightWidth", "borderBottomWidth", "borderLeftWidth", "tabSize", "textIndent"];
