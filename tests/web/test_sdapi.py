@@ -216,6 +216,17 @@ def test_lists(client: TestClient, path: str) -> None:
     assert isinstance(client.get(f"/sdapi/v1/{path}").json(), list)
 
 
+def test_styles_are_chosen_by_name_where_the_pipeline_has_them() -> None:
+    class Styled(Words):
+        styles: tuple[str, ...] = declare.dynamic_choices("diffusion.styles", label="Styles")
+
+    body = parse(Txt2Img, {"prompt": "a cat", "styles": ["Soft", "Oil"]})
+    asked = translate(body, PipelineSpec("diffusion.txt2img", "t", Styled, "x:Y"), {})
+    assert asked.params["styles"] == ["Soft", "Oil"]
+    assert not any("styles" in words for words in asked.warnings)
+    assert any("styles" in words for words in translate(body, TXT2IMG, {}).warnings)
+
+
 def test_further_routes(client: TestClient) -> None:
     assert client.get("/sdapi/v1/upscalers").json()[0]["name"] == "None"
     assert client.get("/sdapi/v1/scripts").json() == {"txt2img": [], "img2img": []}

@@ -33,6 +33,13 @@ def _offered(services: Services, name: str) -> list[str]:
     return [value for row in rows if row.name == name for value, _ in row.options]
 
 
+def _styles(services: Services) -> list[str]:
+    spec = services.host.pipelines.get(TXT2IMG)
+    sources = [row.source for row in describe(spec.params) if row.name == "styles"] if spec is not None else []
+    lists = services.host.choices
+    return [name for one in sources if one in lists for name in lists[one].choices(services.settings.folders)]
+
+
 def _model(entry: ModelEntry) -> dict[str, Any]:
     return {
         "title": title_of(entry),
@@ -102,7 +109,12 @@ def router(services: Services) -> APIRouter:
     def scripts() -> Response:
         return JSONResponse({"txt2img": [], "img2img": []})
 
-    for empty in ("latent-upscale-modes", "prompt-styles", "hypernetworks", "face-restorers", "realesrgan-models"):
+    @routes.get("/prompt-styles")
+    def styles() -> Response:
+        """By name alone: what a style holds, the extension that has it knows."""
+        return JSONResponse([{"name": name, "prompt": None, "negative_prompt": None} for name in _styles(services)])
+
+    for empty in ("latent-upscale-modes", "hypernetworks", "face-restorers", "realesrgan-models"):
         routes.add_api_route(f"/{empty}", lambda: JSONResponse([]), methods=["GET"], name=empty)
     routes.add_api_route("/script-info", lambda: JSONResponse([]), methods=["GET"], name="script-info")
     routes.add_api_route("/cmd-flags", lambda: JSONResponse({}), methods=["GET"], name="cmd-flags")

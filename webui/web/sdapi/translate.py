@@ -44,7 +44,7 @@ def translate(body: Generation, spec: PipelineSpec, options: Mapping[str, Any]) 
     rows = {row.name: row for row in describe(spec.params)}
     if body.script_name:
         raise ParameterError([FieldError("script_name", "there are no scripts here", body.script_name[:80])])
-    asked = Asked(spec.id, {}, _ignored(body))
+    asked = Asked(spec.id, {}, _ignored(body, rows))
     asked.params.update(_shared(body, rows, options))
     if isinstance(body, Img2Img):
         asked.params.update(_pictures(body, rows))
@@ -75,6 +75,8 @@ def _shared(body: Generation, rows: Mapping[str, Parameter], options: Mapping[st
         "batch_size": body.batch_size,
         "batch_count": body.n_iter,
     }
+    if body.styles:
+        given["styles"] = body.styles
     clip_skip = options.get("CLIP_stop_at_last_layers")
     if "clip_skip" in rows and isinstance(clip_skip, int) and clip_skip > 1:
         given["clip_skip"] = clip_skip
@@ -138,10 +140,10 @@ def _vary(body: Generation, rows: Mapping[str, Parameter], asked: Asked) -> None
         asked.warnings.append("subseed_strength was ignored: this pipeline has no variations")
 
 
-def _ignored(body: Generation) -> list[str]:
+def _ignored(body: Generation, rows: Mapping[str, Parameter]) -> list[str]:
     """What changes a picture elsewhere and has no counterpart here."""
     stated = {
-        "styles": bool(body.styles),
+        "styles": bool(body.styles) and "styles" not in rows,
         "restore_faces": body.restore_faces,
         "tiling": body.tiling,
         "s_churn": body.s_churn != 0,
