@@ -18,6 +18,8 @@ from .remarks import Remark, shortened
 
 STRONGER = 1.1
 """What a pair of round brackets multiplies a weight by; square ones divide by it."""
+PARTS_MAX = 32
+"""Conditions of a composition: each costs a call of the denoiser at every step."""
 _TOKEN = re.compile(
     r"(?P<escape>\\[()\[\]\\:|<_])"
     rf"|(?P<tag>{networks.TAG})"
@@ -243,7 +245,10 @@ class _Parser:
         several = not last or self._joined >= 0
         weight = self._part_weight(at) if several else 1.0
         blank = all(op.kind is not Kind.TEXT or not op.text.strip() for op in self._ops)
-        if not blank or (last and not self._parts):
+        if not blank and len(self._parts) >= PARTS_MAX:
+            words = "There may be {most} conditions: this one is left out."
+            self._say(self._joined, self._joined + 3, words, error=True, most=str(PARTS_MAX))
+        elif not blank or (last and not self._parts):
             self._note_breaks()
             self._parts.append(Part(weight, tuple(self._ops)))
         elif several:

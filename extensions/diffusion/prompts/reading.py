@@ -15,7 +15,7 @@ from .words import Words
 
 SYNTAX = "diffusion.prompt"
 
-_IN_CHUNKS = ("", "sd1", "sd2", "sdxl")
+_IN_CHUNKS = ("", "sd1", "sd2", "sdxl", "sdxl_refiner")
 """Families whose text encoders are given long prompts in chunks; it is what is assumed of one that is not known."""
 _STEPS = 20
 _REMARKS_MAX = 50

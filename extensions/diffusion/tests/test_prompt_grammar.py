@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extensions.diffusion.prompts import grammar, networks, program
-from extensions.diffusion.prompts.grammar import parse
+from extensions.diffusion.prompts.grammar import PARTS_MAX, parse
 from extensions.diffusion.prompts.networks import LoraTag
 from extensions.diffusion.prompts.program import LARGEST, Body, Span, escaped, plain, render, timeline
 
@@ -131,6 +131,13 @@ def test_break_begins_a_chunk_and_takes_its_space_along() -> None:
 )
 def test_compositions(text: str, parts: list[tuple[str, float]]) -> None:
     assert [(plain(part.at(0, 1)), part.weight) for part in parse(text).parts] == parts
+
+
+def test_conditions_are_bounded() -> None:
+    met = parse(" AND ".join("abcd" * 10))
+    assert len(met.parts) == PARTS_MAX
+    assert len(met.remarks) == 40 - PARTS_MAX
+    assert all(row.error for row in met.remarks)
 
 
 def test_a_negative_prompt_is_one_condition() -> None:
