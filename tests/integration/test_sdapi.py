@@ -60,6 +60,33 @@ def test_img2img(client: webuiapi.WebUIApi) -> None:
     assert "Denoising strength: 0.1" in near.info["infotexts"][0]
 
 
+def test_inpaint_changes_what_the_mask_covers_alone(client: webuiapi.WebUIApi) -> None:
+    begun = client.txt2img(prompt=PROMPT, seed=11, **{**QUICK, "steps": 8}).image.convert("RGB")
+    mask = Image.new("L", begun.size, 0)
+    mask.paste(255, (0, 0, 32, 64))
+    same = {"images": [begun], "mask_image": mask, "prompt": "a green hat", "seed": 3, "mask_blur": 0, **QUICK}
+    made = client.img2img(denoising_strength=1.0, inpainting_fill=1, inpaint_full_res=False, **same)
+    right, left = (32, 0, 64, 64), (0, 0, 32, 64)
+    assert made.image.convert("RGB").crop(right).tobytes() == begun.crop(right).tobytes()
+    assert distance(made.image.crop(left), begun.crop(left)) > 5
+    other = client.img2img(denoising_strength=1.0, inpainting_mask_invert=1, inpaint_full_res=False, **same)
+    assert other.image.convert("RGB").crop(left).tobytes() == begun.crop(left).tobytes()
+    assert made.parameters["mask"] is None
+
+
+def test_a_second_pass_and_a_network_enlarge(client: webuiapi.WebUIApi) -> None:
+    large = client.txt2img(prompt=PROMPT, seed=1, enable_hr=True, hr_scale=1.5, denoising_strength=0.6, **QUICK)
+    assert large.image.size == (96, 96)
+    assert large.info["width"] == 96
+    names = [row["name"] for row in client.get_upscalers()]
+    assert "starter-x2" in names
+    assert client.get_latent_upscale_modes()[0] == {"name": "Latent"}
+    picture = Image.new("RGB", (24, 16), "teal")
+    assert client.extra_single_image(picture, upscaler_1="starter-x2", upscaling_resize=2).image.size == (48, 32)
+    with pytest.raises(RuntimeError, match="LDSR"):
+        client.txt2img(prompt="x", enable_hr=True, hr_upscaler="LDSR", **QUICK)
+
+
 def distance(one: Image.Image, other: Image.Image) -> float:
     """Mean difference of channel values in 0..255."""
     channels = ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean

@@ -178,7 +178,7 @@ def test_any_request_is_translated_or_refused(raw: dict[str, Any]) -> None:
         ("POST", "txt2img", b'{"prompt": "cat"}', 404),  # no extension here has that pipeline
         ("POST", "png-info", b"{}", 422),
         ("POST", "png-info", b'{"image": "AAAAAAAAAAAAAAAAAAAAAAAA"}', 422),
-        ("POST", "extra-single-image", b'{"image": "x", "upscaler_1": "LDSR"}', 404),
+        ("POST", "extra-single-image", b'{"image": "x", "upscaler_1": "LDSR"}', 422),
         ("POST", "options", b'{"sd_model_checkpoint": "nowhere"}', 404),
         ("POST", "options", b'{"CLIP_stop_at_last_layers": 99}', 422),
     ],

@@ -14,6 +14,7 @@ from webui.web.http_api.streams import OpenStreams
 from webui.web.services import Services
 
 from . import errors, generate, lists, pictures, state
+from .following import Following
 from .options import Options
 from .running import Running
 
@@ -26,9 +27,10 @@ def install(app: FastAPI, services: Services, streams: OpenStreams) -> None:
     errors.install(part)
     if services.settings.api_sdapi:
         options, running = Options(services), Running()
-        part.include_router(generate.router(services, options, running, streams))
+        following = Following(services.jobs, running, streams)
+        part.include_router(generate.router(services, options, following))
         part.include_router(lists.router(services))
-        part.include_router(pictures.router(services))
+        part.include_router(pictures.router(services, following))
         part.include_router(state.router(services, options, running))
     else:
         errors.add_switched_off(part)

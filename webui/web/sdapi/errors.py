@@ -23,7 +23,9 @@ def error(status: int, kind: str, detail: str, text: str = "") -> JSONResponse:
 
 
 def of_job(job: Job) -> JSONResponse:
-    """The answer for a job that failed."""
+    """The answer for a job that failed, or that the server's end interrupted."""
+    if not job.state.ended:
+        return error(503, "Stopping", f"the server stops; job {job.id} goes on at its next start")
     told = job.error
     if told is None:
         return error(500, "JobFailed", "the job failed")

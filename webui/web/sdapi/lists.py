@@ -4,7 +4,6 @@ them back, so each name here is one that a request may use.
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,15 +15,9 @@ from webui.library.programs import names
 from webui.web.services import Services
 
 from .options import KIND, title_of
-from .pictures import UPSCALERS
 from .sampling import code_of
 from .translate import TXT2IMG
-
-
-def stem_of(entry: ModelEntry) -> str:
-    """A model's name without folder and ending."""
-    name = PurePosixPath(entry.ref).name
-    return name.rpartition(".")[0] or name if entry.format == "single_file" else name
+from .upscalers import INTERPOLATIONS, networks, stem_of
 
 
 def _offered(services: Services, name: str) -> list[str]:
@@ -100,21 +93,28 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/upscalers")
     def upscalers() -> Response:
+        found = networks(services)
         rows = [
-            {"name": name, "model_name": None, "model_path": None, "model_url": None, "scale": 4} for name in UPSCALERS
+            {"name": name, "model_name": found.get(name), "model_path": found.get(name), "model_url": None, "scale": 4}
+            for name in (*INTERPOLATIONS, *found)
         ]
         return JSONResponse(rows)
+
+    @routes.get("/latent-upscale-modes")
+    def latent_upscale_modes() -> Response:
+        modes = [name for name in _offered(services, "hires_mode") if name.startswith("latent")]
+        return JSONResponse([{"name": name.capitalize()} for name in modes])
+
+    @routes.get("/prompt-styles")
+    def prompt_styles() -> Response:
+        """By name alone: what a style holds, the extension that has it knows."""
+        return JSONResponse([{"name": name, "prompt": None, "negative_prompt": None} for name in _styles(services)])
 
     @routes.get("/scripts")
     def scripts() -> Response:
         return JSONResponse({"txt2img": [], "img2img": []})
 
-    @routes.get("/prompt-styles")
-    def styles() -> Response:
-        """By name alone: what a style holds, the extension that has it knows."""
-        return JSONResponse([{"name": name, "prompt": None, "negative_prompt": None} for name in _styles(services)])
-
-    for empty in ("latent-upscale-modes", "hypernetworks", "face-restorers", "realesrgan-models"):
+    for empty in ("hypernetworks", "face-restorers", "realesrgan-models"):
         routes.add_api_route(f"/{empty}", lambda: JSONResponse([]), methods=["GET"], name=empty)
     routes.add_api_route("/script-info", lambda: JSONResponse([]), methods=["GET"], name="script-info")
     routes.add_api_route("/cmd-flags", lambda: JSONResponse({}), methods=["GET"], name="cmd-flags")

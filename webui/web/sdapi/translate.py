@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from webui.core.errors import FieldError, ParameterError
+from webui.core.errors import FieldError, NotFound, ParameterError
 from webui.core.parameters import Parameter, describe
 from webui.core.specs import PipelineSpec
 
 from .requests import Generation, Img2Img, Txt2Img
-from .sampling import sampling
+from .sampling import find, sampling
+from .upscalers import LATENT_ALIASES
 
 TXT2IMG, IMG2IMG, INPAINT = "diffusion.txt2img", "diffusion.img2img", "diffusion.inpaint"
+UPSCALE = "diffusion.upscale"
 RESIZE_MODES = ("stretch", "crop", "fill", "stretch")
 """By number; 3 resizes latents, for which the picture itself is resized here."""
 FILLS = ("fill", "original", "noise", "nothing")
@@ -37,9 +39,11 @@ def pipeline_of(body: Generation) -> str:
     return TXT2IMG
 
 
-def translate(body: Generation, spec: PipelineSpec, options: Mapping[str, Any]) -> Asked:
-    """``options``: the interface's own, with the request's ``override_settings`` over them. Raises ParameterError,
-    NotFound.
+def translate(
+    body: Generation, spec: PipelineSpec, options: Mapping[str, Any], networks: Mapping[str, str] | None = None
+) -> Asked:
+    """``options``: the interface's own, with the request's ``override_settings`` over them; ``networks``: references of
+    upscalers by name. Raises ParameterError, NotFound.
     """
     rows = {row.name: row for row in describe(spec.params)}
     if body.script_name:
@@ -49,7 +53,7 @@ def translate(body: Generation, spec: PipelineSpec, options: Mapping[str, Any]) 
     if isinstance(body, Img2Img):
         asked.params.update(_pictures(body, rows))
     elif isinstance(body, Txt2Img) and body.enable_hr:
-        asked.params.update(_second_pass(body, rows))
+        asked.params.update(_second_pass(body, rows, networks or {}))
     _vary(body, rows, asked)
     return asked
 
@@ -75,6 +79,8 @@ def _shared(body: Generation, rows: Mapping[str, Parameter], options: Mapping[st
         "batch_size": body.batch_size,
         "batch_count": body.n_iter,
     }
+    if body.tiling:
+        given["seamless"] = "both"
     if body.styles:
         given["styles"] = body.styles
     clip_skip = options.get("CLIP_stop_at_last_layers")
@@ -119,15 +125,22 @@ def _pictures(body: Img2Img, rows: Mapping[str, Parameter]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in rows}
 
 
-def _second_pass(body: Txt2Img, rows: Mapping[str, Parameter]) -> dict[str, Any]:
+def _second_pass(body: Txt2Img, rows: Mapping[str, Parameter], networks: Mapping[str, str]) -> dict[str, Any]:
     if "hires_scale" not in rows:
         raise ParameterError([FieldError("enable_hr", "there is no second pass here; send the picture to img2img")])
+    scale = max(body.hr_resize_x / _side(body.width), body.hr_resize_y / _side(body.height)) or body.hr_scale
     given: dict[str, Any] = {
-        "hires_scale": body.hr_scale,
+        "hires_scale": scale,
         "hires_steps": body.hr_second_pass_steps,
         "hires_strength": body.denoising_strength,
-        "hires_upscaler": body.hr_upscaler,
     }
+    wanted = body.hr_upscaler.strip().casefold()
+    mode = find(LATENT_ALIASES.get(wanted, wanted), _values(rows.get("hires_mode")))
+    network = find(body.hr_upscaler, list(networks))
+    if not mode and not network:
+        known = ", ".join([*_values(rows.get("hires_mode")), *networks])
+        raise NotFound(f"there is no upscaler {body.hr_upscaler[:80]!r}.", hint=f"There are: {known}.")
+    given |= {"hires_mode": mode} if mode else {"hires_upscaler": networks[network]}
     return {name: value for name, value in given.items() if name in rows}
 
 
@@ -145,7 +158,7 @@ def _ignored(body: Generation, rows: Mapping[str, Parameter]) -> list[str]:
     stated = {
         "styles": bool(body.styles) and "styles" not in rows,
         "restore_faces": body.restore_faces,
-        "tiling": body.tiling,
+        "tiling": body.tiling and "seamless" not in rows,
         "s_churn": body.s_churn != 0,
     }
     ignored = [name for name, is_stated in stated.items() if is_stated]
