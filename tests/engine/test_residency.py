@@ -505,12 +505,20 @@ class Residents(RuleBasedStateMachine):
         self.cache = cache_on(self.device, ram_budget_bytes=ram)
         self.open: list[Any] = []
 
-    @rule(names=st.sets(st.sampled_from(sorted(WIDTHS)), min_size=1), exclusive=st.booleans(), faults=st.integers(0, 3))
-    def take(self, names: set[str], exclusive: bool, faults: int) -> None:
+    @rule(
+        names=st.sets(st.sampled_from(sorted(WIDTHS)), min_size=1),
+        below=st.sets(st.sampled_from(sorted(WIDTHS))),
+        exclusive=st.booleans(),
+        faults=st.integers(0, 3),
+    )
+    def take(self, names: set[str], below: set[str], exclusive: bool, faults: int) -> None:
+        """``below``: those that are wanted in memory alone."""
         before = self.cache.stats()
         self.device.fail_next = faults
         try:
-            held = self.cache.acquire({name: net(name, WIDTHS[name]) for name in names}, exclusive=exclusive)
+            held = self.cache.acquire(
+                {name: net(name, WIDTHS[name]) for name in names}, exclusive=exclusive, off_device=below & names
+            )
         except ModelError:
             assert sum(row.leases for row in self.cache.stats().entries) == sum(row.leases for row in before.entries)
         else:
