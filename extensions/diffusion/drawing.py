@@ -19,6 +19,7 @@ from webui.api import Context, JobFailed, ResolvedModel, Work
 from . import attention, decoding, intercept, previews, seamless, speed, telling
 from .calling import make_call, too_long
 from .choosing import Chooser, candidates
+from .controls import Controls
 from .guidance import Call
 from .loading import Plan, assemble, make_plan, requests
 from .loras import Networks
@@ -53,7 +54,9 @@ class Drawing:
         self._params = params
         self._context = context
         self._task = task
-        self._plan = with_vae(task.planned(make_plan(model, context.models, configs=configs)), params.vae, context)
+        self._controls = Controls(params, context)
+        plan = self._controls.planned(task.planned(make_plan(model, context.models, configs=configs)))
+        self._plan = with_vae(plan, params.vae, context)
         for note in self._plan.notes:
             context.warn(note)
         self._family = model.family
@@ -135,7 +138,10 @@ class Drawing:
         work = Work("denoise", self._family, *self._task.asked_size(indices), len(indices))
         words = self._task.words(indices)
         networks = self._networks.chosen(words)
-        wanted = requests(self._plan, self._dtype_of, self._speed)
+        wanted = {
+            **requests(self._plan, self._dtype_of, self._speed),
+            **self._controls.requests(self._dtype_of("controlnet")),
+        }
         # Whoever attaches something to modules has them alone for that time.
         alone = bool(networks) or params.seamless != "none"
         with resident(self._context, wanted, work, self._measures, exclusive=alone) as components:
@@ -157,6 +163,7 @@ class Drawing:
         said = self._params.model_copy(update={"prompt": words.plain_prompt, "negative_prompt": words.plain_negative})
         call = make_call(pipe, self._plan, said, width, height, len(indices))
         self._task.complete(call, pipe, self._plan, indices)
+        self._controls.complete(call, pipe, self._task.source(indices[0]))
         self._warn_of(call.notes, words.notes())
         restart = self._tell(call, pipe, components, words, len(indices))
         denoisers = [components[name] for name in speed.DENOISERS & components.keys()]

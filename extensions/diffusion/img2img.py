@@ -158,6 +158,9 @@ class PictureTask(Task):
         if hasattr(scheduler, "add_noise") or hasattr(scheduler, "scale_noise"):
             self.beginning = Beginning(scheduler, self.begun)
 
+    def source(self, index: int) -> Image.Image | None:
+        return drawn_out(self.canvas(index).picture, self._drawn_size)
+
     def begun(self, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """The latents to begin with, from those of the picture."""
         return clean

@@ -170,6 +170,9 @@ def assemble(plan: Plan, components: Mapping[str, Any], scheduler: Any) -> Any:
     weights.
     """
     arguments = {**plan.options, **components}
+    controls = [arguments.pop(name) for name in sorted(arguments) if name.startswith("controlnet_")]
+    if controls:
+        arguments["controlnet"] = controls[0] if len(controls) == 1 else controls
     if "scheduler" in arguments:
         arguments["scheduler"] = scheduler
     pipe = plan.cls(**arguments)

@@ -7,7 +7,7 @@ attached at all. Whoever attaches holds the modules alone (an exclusive lease); 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +100,7 @@ class Networks:
                 [f"lora_{place}" for place in range(len(networks))],
                 [_weights(modules, network) for network in networks],
             )
+            _on_device(modules.values(), self._context.device)
             for network in networks:
                 self.used[network.title] = network.sha256
                 self._context.use_model(ModelUse(ref=network.title, sha256=network.sha256, role="lora"))
@@ -120,6 +121,14 @@ class Networks:
         )
         if not any(name in names for names in pipe.get_list_adapters().values()):
             raise _misfit(network.title, "none of its layers is in the model")
+
+
+def _on_device(modules: Iterable[Any], device: torch.device) -> None:
+    """Networks go to the device by themselves: the cache moves what it loaded, and they were not there then."""
+    for module in modules:
+        for name, parameter in module.named_parameters() if isinstance(module, torch.nn.Module) else ():
+            if "lora_" in name:
+                parameter.data = parameter.data.to(device)
 
 
 def _weights(modules: dict[str, Any], network: Network) -> dict[str, float]:

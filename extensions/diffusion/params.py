@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 # The fields have the names of the functions that declare them.
 import webui.api as declare
 
@@ -241,6 +243,54 @@ def _lora_weight(row: int) -> float:
     return field
 
 
+CONTROL_UNITS = 2
+PREPROCESSORS = {
+    "none": "None",
+    "canny": "Canny edges",
+    "lineart": "Lines",
+    "sketch": "Lines, dark",
+    "tile": "Tile",
+    "grey": "Grey",
+    "invert": "Invert",
+}
+"""What a control picture goes through; depth, pose and the like are given as finished maps."""
+
+_CONTROL: dict[str, Any] = {"group": "ControlNet", "advanced": True}
+
+
+def _control_model(row: int) -> Any:
+    return declare.dynamic_choice("", "controlnet", label=f"ControlNet {row}", **_CONTROL)
+
+
+def _control_image(row: int) -> Any:
+    return declare.image(label=f"Control picture {row}", help="Empty: the picture to begin with", **_CONTROL)
+
+
+def _control_way(row: int) -> Any:
+    return declare.choice("none", PREPROCESSORS, label=f"Preprocessor {row}", **_CONTROL)
+
+
+def _control_number(row: int, default: float, label: str, maximum: float = 1.0) -> Any:
+    return declare.number(default, minimum=0.0, maximum=maximum, step=0.05, label=f"{label} {row}", **_CONTROL)
+
+
+class Controlled(declare.Params):
+    """Networks that hold a picture to the lines, depths or poses of another."""
+
+    control_1_model: str = _control_model(1)
+    control_1_image: str | None = _control_image(1)
+    control_1_preprocessor: str = _control_way(1)
+    control_1_weight: float = _control_number(1, 1.0, "Control weight", 2.0)
+    control_1_start: float = _control_number(1, 0.0, "Control from")
+    control_1_end: float = _control_number(1, 1.0, "Control to")
+    control_2_model: str = _control_model(2)
+    control_2_image: str | None = _control_image(2)
+    control_2_preprocessor: str = _control_way(2)
+    control_2_weight: float = _control_number(2, 1.0, "Control weight", 2.0)
+    control_2_start: float = _control_number(2, 0.0, "Control from")
+    control_2_end: float = _control_number(2, 1.0, "Control to")
+
+
 class Adapted(declare.Params):
     """What is attached to the model for the time of a job."""
 
@@ -335,11 +385,15 @@ class Settled(declare.Params):
     applied_styles: tuple[str, ...] = declare.record((), label="Styles that were put on")
 
 
-class Drawn(Settled, Computed, Adapted, Batched, Varied, Sampled, Prompted):
+class Made(Computed, Controlled, Adapted, Batched, Varied, Sampled):
+    """How a picture is made, whatever it shows and begins with."""
+
+
+class Drawn(Settled, Made, Prompted):
     """What every pipeline that draws is asked, whatever it begins with."""
 
 
-class Txt2Img(Drawn, Computed, Hires, Adapted, Batched, Varied, Sampled, Sized, Prompted):
+class Txt2Img(Drawn, Made, Hires, Sized, Prompted):
     """Text to image. The bases stand in this order because fields do, from the last to the first."""
 
 

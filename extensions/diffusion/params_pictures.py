@@ -5,7 +5,7 @@ from __future__ import annotations
 # The fields have the names of the functions that declare them.
 import webui.api as declare
 
-from .params import SIZE_PRESETS, Adapted, Batched, Computed, Drawn, Prompted, Sampled, Varied
+from .params import SIZE_PRESETS, Drawn, Made, Prompted
 
 RESIZE_MODES = {"stretch": "Stretch", "crop": "Crop", "fill": "Fill"}
 """How a picture meets another ratio of width to height: pulled to it, cut to it, or whole between drawn-out edges."""
@@ -47,7 +47,7 @@ class Source(declare.Params):
     image: str = declare.image(..., label="Picture", help="What the result begins with")
 
 
-class Pictured(Drawn, Computed, Adapted, Batched, Varied, Sampled, PictureSized, Strength, Prompted, Source):
+class Pictured(Drawn, Made, PictureSized, Strength, Prompted, Source):
     """What every pipeline that begins with a picture is asked. The bases stand in this order because fields do, from
     the last to the first.
     """
@@ -126,16 +126,14 @@ class Masked(declare.Params):
     )
 
 
-class Inpaint(
-    Pictured, Drawn, Computed, Adapted, Batched, Varied, Sampled, PictureSized, Masked, Strength, Prompted, Source
-):
+class Inpaint(Pictured, Drawn, Made, PictureSized, Masked, Strength, Prompted, Source):
     """Inpainting and outpainting: the picture changes under the mask alone."""
 
     image: str = declare.image(..., label="Picture", help="Paint over what should change", mask="mask")
     model: str = declare.model(kind="text_to_image|inpaint", help="Empty: the first model of this kind")
 
 
-class Edit(Drawn, Computed, Adapted, Batched, Varied, Sampled, PictureSized, Prompted, Source):
+class Edit(Drawn, Made, PictureSized, Prompted, Source):
     """Editing by instruction."""
 
     image: str = declare.image(..., label="Picture", help="What is edited")

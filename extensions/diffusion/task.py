@@ -108,6 +108,10 @@ class Task:
         """Between two steps: tensors that replace those of the pipeline, by name."""
         return {}
 
+    def source(self, index: int) -> Image.Image | None:
+        """The picture that ``index`` begins with, at the size to draw, RGB; None where it begins with noise."""
+        return None
+
     def finished(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[Image.Image]:
         """The pictures that are kept, from those that were drawn."""
         return list(images)
