@@ -16,6 +16,8 @@ from .comfyui_workflow import to_prompt
 from .reading import Reading, as_object, as_prompt, as_real, as_stem, as_text, as_whole, load_object
 
 PROGRAM = "ComfyUI"
+MAX_PASSES = 16
+"""Samplers in a row; each costs a walk through the graph."""
 MAX_DEPTH = 200
 """Links followed in a row; a longer chain is left."""
 
@@ -111,7 +113,7 @@ class _Follower:
         met = {name}
         while (latent := self._source(name, "latent_image", "samples", "latent", "image")) is not None:
             earlier = next((one for one in self._upstream([latent]) if self._is_sampler(one)), None)
-            if earlier is None or earlier in met or len(met) > MAX_DEPTH:
+            if earlier is None or earlier in met or len(met) > MAX_PASSES:
                 break
             met.add(earlier)
             name = earlier

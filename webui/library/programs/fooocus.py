@@ -109,7 +109,7 @@ def _read_text(info: infotext.Infotext, text: str) -> Reading:
     if pairs.get("VAE", "").startswith("Default"):
         reading.params.pop("vae", None)
     weights = pairs.get("Lora weights", "")
-    matches = [_NETWORK.fullmatch(part.strip()) for part in weights.split(", ")[:MAX_LORAS]]
+    matches = [_NETWORK.fullmatch(part.strip()[:400]) for part in weights.split(", ")[:MAX_LORAS]]
     reading.add_loras((match["name"], as_real(match["weight"]) or 0.0) for match in matches if match)
     reading.unmapped.pop("Lora weights", None)
     return reading

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
 from webui.library import infotext
 
 MAX_JSON_CHARS = 4_000_000
+MAX_NETWORKS = 64
 _SHOWN_CHARS = 200
 _WEIGHTS = ("safetensors", "ckpt", "pt", "pth", "bin", "gguf", "sft")
 
@@ -44,9 +46,9 @@ class Reading:
             self.unmapped[str(name)[:100]] = shown(value)
 
     def add_loras(self, loras: Iterable[tuple[str, float]]) -> None:
-        """Put networks into the prompt, as our grammar has them, unless it names them already."""
+        """Put the first ``MAX_NETWORKS`` networks into the prompt, as our grammar has them, unless it names them."""
         prompt = str(self.params.get("prompt", ""))
-        for name, weight in loras:
+        for name, weight in islice(loras, MAX_NETWORKS):
             if name and f"<lora:{name}:" not in prompt:
                 prompt = f"{prompt} <lora:{name}:{weight:g}>".strip()
         if prompt:

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import a1111, names
 from .reading import (
+    MAX_NETWORKS,
     Reading,
     as_list,
     as_object,
@@ -58,7 +59,7 @@ def _read(found: Mapping[str, Any], text: str) -> Reading:
     stop = as_whole(said.get("clipstopatlayer"))
     if stop is not None and -12 <= stop < 0:
         reading.params["clip_skip"] = -stop
-    loras, weights = _listed(said.get("loras")), _listed(said.get("loraweights"))
+    loras, weights = _listed(said.get("loras"))[:MAX_NETWORKS], _listed(said.get("loraweights"))
     pairs = [
         (as_stem(name) or "", (as_real(weights[at]) if at < len(weights) else None) or 1.0)
         for at, name in enumerate(loras)
