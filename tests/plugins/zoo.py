@@ -53,6 +53,19 @@ def good(name: str) -> Animal:
 
 ZOO: tuple[Animal, ...] = (
     Animal("raises_at_import", "raise RuntimeError('boom')", "failed", "import", "boom"),
+    Animal(
+        "names_a_list_of_another",
+        """
+        from webui.api import ChoiceSource, hookimpl
+
+        @hookimpl
+        def register_choices():
+            return [ChoiceSource("diffusion.styles", "Styles", lambda folders: [])]
+        """,
+        "blocked",
+        "declare",
+        "expected names_a_list_of_another.<name>",
+    ),
     Animal("missing_module", "import a_module_that_is_not_there", "failed", "import", "a_module_that_is_not_there"),
     Animal("exits_at_import", "import sys\nsys.exit(3)", "failed", "import", "SystemExit"),
     Animal("does_not_parse", "def broken(:\n", "failed", "import", "SyntaxError"),
