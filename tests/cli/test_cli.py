@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.server import write_extension
+from tests.library.test_imports import INFOTEXT, picture
 from webui.cli.__main__ import main
 
 Run = Callable[..., tuple[int, str, str]]
@@ -195,3 +197,20 @@ def test_a_disabled_extension_is_not_there(run: Run) -> None:
     status, _, err = run("run", "squares", "--disable-ext", "paint")
     assert status == 2
     assert "no such pipeline" in err
+
+
+def test_pictures_of_others_are_imported_found_and_exported(run: Run, tmp_path: Path) -> None:
+    for number in range(2):
+        picture(tmp_path / "peer" / f"{number}.png", ("red", "blue")[number], parameters=INFOTEXT)
+    status, out, _ = run("library", "import", tmp_path / "peer", "--tag", "old", "--collection", "Before")
+    assert (status, out) == (0, "2 added, 0 known already, 0 others left alone.\n")
+    status, out, _ = run("library", "import", tmp_path / "peer")
+    assert (status, out) == (0, "0 added, 2 known already, 0 others left alone.\n")
+    status, out, _ = run("library", "export", tmp_path / "out.zip", "--query", 'tag:old collection:"Before" seed:77')
+    assert (status, out.partition(" ")[0]) == (0, "2")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert len(archive.namelist()) == 3
+        assert archive.testzip() is None
+    status, _, err = run("library", "import", tmp_path / "nowhere")
+    assert status == 1
+    assert "there is no folder" in err
