@@ -1,4 +1,4 @@
-"""``library rebuild`` makes the gallery's index anew, ``import`` takes in pictures, ``export`` writes them into a zip."""
+"""``library rebuild`` makes the gallery's index anew, ``import`` takes in pictures, ``export`` writes a zip of them."""
 
 from __future__ import annotations
 
