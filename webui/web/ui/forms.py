@@ -215,7 +215,8 @@ class Form:
             raw = self.collect(values)
         except LifelikeError as error:
             return _answer(_refusal(error))
-        changed = {name: value for name, value in raw.items() if value != self.defaults.get(name)}
+        usual = json.loads(json.dumps(self.defaults, default=str))  # lists where declarations have tuples
+        changed = {name: value for name, value in raw.items() if value != usual.get(name)}
         return _answer({"send": {"pipeline": holder.id, "params": {row.of: self.spec.id, row.name: changed}}})
 
     @staticmethod
@@ -395,6 +396,8 @@ def _first(row: Parameter) -> bool:
     """Whether a parameter stands above the button: what to make, and from what."""
     if row.advanced or row.group:
         return False
+    if row.kind == "parameters" or row.source.startswith("pipelines"):
+        return True
     return row.kind in FILE_KINDS or row.name in ("prompt", "negative_prompt") or (row.required and row.kind == "text")
 
 
