@@ -21,7 +21,8 @@ from .companions import read_config
 from .guidance import Call
 from .inputs import fitted, on_ground, open_picture
 from .loading import Plan
-from .params import CONTROL_UNITS, Drawn
+from .params import Drawn
+from .params_adapters import CONTROL_UNITS
 from .preprocessors import prepared
 from .siblings import as_class
 

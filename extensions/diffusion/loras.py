@@ -17,7 +17,8 @@ import torch
 
 from webui.api import Context, ModelError, ModelUse, NotFound, ResolvedModel
 
-from .params import LORA_ROWS, Drawn
+from .params import Drawn
+from .params_adapters import LORA_ROWS
 from .prompts.words import Words
 
 KIND = "lora"

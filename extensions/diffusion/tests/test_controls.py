@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from extensions.diffusion.params import PREPROCESSORS
+from extensions.diffusion.params_adapters import PREPROCESSORS
 from extensions.diffusion.preprocessors import canny, prepared
 from extensions.diffusion.tests.test_img2img import scene
 from webui.testing import Outcome, Studio, run_pipeline

@@ -1,0 +1,97 @@
+"""What can be attached to a model for the time of a job, as forms read it; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The fields have the names of the functions that declare them.
+import webui.api as declare
+
+SEAMLESS = {"none": "No", "both": "Both ways", "x": "Left to right", "y": "Top to bottom"}
+
+LORA_ROWS = 3
+"""Rows of the form; a prompt may name any number besides, as ``<lora:name:0.8>``."""
+
+
+def _lora(row: int) -> str:
+    field: str = declare.dynamic_choice(
+        "",
+        "lora",
+        label=f"LoRA {row}",
+        group="LoRA",
+        advanced=True,
+        help="More may stand in the prompt, as <lora:name:0.8>" if row == 1 else "",
+    )
+    return field
+
+
+def _lora_weight(row: int) -> float:
+    field: float = declare.number(
+        1.0, minimum=-4.0, maximum=4.0, step=0.05, label=f"Weight of LoRA {row}", group="LoRA", advanced=True
+    )
+    return field
+
+
+CONTROL_UNITS = 2
+PREPROCESSORS = {
+    "none": "None",
+    "canny": "Canny edges",
+    "lineart": "Lines",
+    "sketch": "Lines, dark",
+    "tile": "Tile",
+    "grey": "Grey",
+    "invert": "Invert",
+}
+"""What a control picture goes through; depth, pose and the like are given as finished maps."""
+
+_CONTROL: dict[str, Any] = {"group": "ControlNet", "advanced": True}
+
+
+def _control_model(row: int) -> Any:
+    return declare.dynamic_choice("", "controlnet", label=f"ControlNet {row}", **_CONTROL)
+
+
+def _control_image(row: int) -> Any:
+    return declare.image(label=f"Control picture {row}", help="Empty: the picture to begin with", **_CONTROL)
+
+
+def _control_way(row: int) -> Any:
+    return declare.choice("none", PREPROCESSORS, label=f"Preprocessor {row}", **_CONTROL)
+
+
+def _control_number(row: int, default: float, label: str, maximum: float = 1.0) -> Any:
+    return declare.number(default, minimum=0.0, maximum=maximum, step=0.05, label=f"{label} {row}", **_CONTROL)
+
+
+class Controlled(declare.Params):
+    """Networks that hold a picture to the lines, depths or poses of another."""
+
+    control_1_model: str = _control_model(1)
+    control_1_image: str | None = _control_image(1)
+    control_1_preprocessor: str = _control_way(1)
+    control_1_weight: float = _control_number(1, 1.0, "Control weight", 2.0)
+    control_1_start: float = _control_number(1, 0.0, "Control from")
+    control_1_end: float = _control_number(1, 1.0, "Control to")
+    control_2_model: str = _control_model(2)
+    control_2_image: str | None = _control_image(2)
+    control_2_preprocessor: str = _control_way(2)
+    control_2_weight: float = _control_number(2, 1.0, "Control weight", 2.0)
+    control_2_start: float = _control_number(2, 0.0, "Control from")
+    control_2_end: float = _control_number(2, 1.0, "Control to")
+
+
+class Adapted(declare.Params):
+    """What is attached to the model for the time of a job."""
+
+    lora_1: str = _lora(1)
+    lora_1_weight: float = _lora_weight(1)
+    lora_2: str = _lora(2)
+    lora_2_weight: float = _lora_weight(2)
+    lora_3: str = _lora(3)
+    lora_3_weight: float = _lora_weight(3)
+    vae: str = declare.dynamic_choice(
+        "", "vae", label="VAE", group="Model", advanced=True, help="Decodes in place of the model's own"
+    )
+    seamless: str = declare.choice(
+        "none", SEAMLESS, label="Seamless", group="Model", advanced=True, help="The edges fit each other, for tiles"
+    )
