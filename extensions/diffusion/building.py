@@ -17,7 +17,7 @@ from . import clip_vocabulary
 from .layouts import Tensors, convert, convert_openclip
 from .libraries import find_class
 from .shapes import Shapes, told
-from .single_file import Part
+from .weights import Part
 
 _OTHERS = ("text_encoders.", "cond_stage_model.", "conditioner.", "first_stage_model.", "vae.", "model_ema.")
 """Beginnings of what lies beside a denoiser without a prefix of its own."""

@@ -21,7 +21,8 @@ from . import speed
 from .building import build_from_pickles, build_part, build_tokenizer
 from .clip_vocabulary import FOLDER as CLIP_FOLDER
 from .libraries import find_class
-from .single_file import CONFIGS, Part, read_single_file
+from .single_file import CONFIGS, read_single_file
+from .weights import Part
 
 _LEFT_OUT = frozenset({"safety_checker"})
 """Components that are never loaded. What to show is for the person at the machine to decide."""

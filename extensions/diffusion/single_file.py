@@ -12,8 +12,10 @@ from typing import Any
 from webui.api import ModelError, Models, ResolvedModel
 
 from . import companions
+from .building import fits
 from .companions import Wanted, read_config
 from .shapes import Shapes, told
+from .weights import Part
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 """One folder a family, in the layout of a diffusers folder without weights."""
@@ -59,15 +61,6 @@ _BORROWED: Mapping[str, str] = {
     "krea2": "Krea2Transformer2DModel",
 }
 """Families without a bundled configuration: their denoiser takes the rest from a diffusers folder with its class."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """The weights of one component within a file."""
-
-    path: Path
-    prefix: str = ""
-    """What its names begin with there."""
 
 
 @dataclass(frozen=True)
@@ -233,8 +226,6 @@ def _borrowed(model: ResolvedModel, path: Path, shapes: Shapes, models: Models) 
     prefix = denoiser_prefix(shapes)
     inner = without_prefix(shapes, prefix)
     if len(rows) > 1:
-        from .building import fits
-
         rows = [row for row in rows if fits(class_name, row[1] / "transformer", inner)]
     if not rows:
         raise ModelError(

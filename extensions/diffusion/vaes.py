@@ -11,7 +11,7 @@ from webui.api import Context, ModelError, ModelUse
 
 from .companions import read_config
 from .loading import Plan
-from .single_file import Part
+from .weights import Part
 
 KIND = "vae"
 _PREFIXES = ("", "first_stage_model.", "vae.")
