@@ -71,7 +71,7 @@ def test_at_the_end_it_says_what_was_tried() -> None:
 
 
 def test_an_unknown_knob_is_refused_before_anything_runs() -> None:
-    with pytest.raises(ValueError, match="unknown knobs turbo; expected some of vae_slicing"):
+    with pytest.raises(ValueError, match="unknown knobs turbo; expected some of drop_idle_stages"):
         climb(pytest.fail, measures([], "turbo"), engine={}, is_oom=is_oom, raised=lambda name: None)
 
 
