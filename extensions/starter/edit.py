@@ -29,6 +29,13 @@ from .world import Edit, draw
 # What the editing model takes from the base's directory instead of holding it twice.
 SHARED_PARTS = {"vae", "text_encoder", "tokenizer", "scheduler"}
 _CHANGED_FROM = 0.1
+_EXAMPLES = (
+    ("Sunglasses", "add sunglasses"),
+    ("Blue hair", "make the hair blue"),
+    ("A smile", "have the person smile"),
+    ("Winter", "turn it into winter"),
+    ("戴上眼镜", "戴上眼镜"),
+)
 
 
 def build_editor(config: TrainingConfig, base: Base) -> UNet2DConditionModel:
@@ -124,7 +131,6 @@ def dropped(part: EditConfig, generator: torch.Generator) -> tuple[Tensor, Tenso
 def save_editor(unet: UNet2DConditionModel, folder: Path, config: TrainingConfig) -> None:
     """The editing model's directory: its own UNet, and a model_index.json that names what it shares with ../avatar."""
     save_half(unet, folder / "unet")
-    scope = scope_named(config.scope)
     shared = {name: f"../avatar/{name}" for name in sorted(SHARED_PARTS)}
     index = {**model_index("StableDiffusionInstructPix2PixPipeline"), "_shared": shared}
     about = {
@@ -136,7 +142,7 @@ def save_editor(unet: UNet2DConditionModel, folder: Path, config: TrainingConfig
             "guidance_scale": config.denoiser.guidance,
             "image_guidance_scale": config.edit.image_guidance,
         },
-        "examples": [{"title": e.instruction, "prompt": e.instruction} for e in map(scope.edit, range(5))],
+        "examples": [{"title": title, "prompt": prompt} for title, prompt in _EXAMPLES],
     }
     for name, content in (("model_index.json", index), ("lifelike.json", about)):
         (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -33,7 +33,8 @@ EXAMPLES = (
         "a laughing person with grey curly hair, a mustache and sunglasses, in a red shirt, white background",
     ),
     ("Winter", "a surprised person with blond hair, wearing a beanie and a purple sweater, pink background"),
-    ("By the sea", "a watercolour of the sea on a clear summer day with palms and a white house"),
+    ("By the sea", "the sea on a clear summer day with palms and a white house, the sun in the sky"),
+    ("Winter windmill", "a red windmill and pine trees in the hills, a sheep, it is snowing"),
     ("戴眼镜的人", "一个微笑的人，红色长发，戴着眼镜，蓝色背景"),
 )
 
