@@ -77,10 +77,13 @@ class Prompted(declare.Params):
     negative_prompt: str = declare.prompt(
         label="Negative prompt", help="What it should not show", rows=2, syntax="diffusion.prompt", negative=True
     )
-    styles: tuple[str, ...] = declare.dynamic_choices(
-        "diffusion.styles", label="Styles", help="Saved pieces of prompts that are put around these, in this order"
-    )
     model: str = declare.model(kind="text_to_image", help="Empty: the first model of this kind")
+    styles: tuple[str, ...] = declare.dynamic_choices(
+        "diffusion.styles",
+        label="Styles",
+        group="Styles",
+        help="Saved pieces of prompts that are put around these, in this order",
+    )
 
 
 class Sized(declare.Params):

@@ -20,7 +20,7 @@ def _lora(row: int) -> str:
         label=f"LoRA {row}",
         group="LoRA",
         advanced=True,
-        help="More may stand in the prompt, as <lora:name:0.8>" if row == 1 else "",
+        help="From models/loras; more may stand in the prompt, as <lora:name:0.8>" if row == 1 else "",
     )
     return field
 
@@ -48,7 +48,8 @@ _CONTROL: dict[str, Any] = {"group": "ControlNet", "advanced": True}
 
 
 def _control_model(row: int) -> Any:
-    return declare.dynamic_choice("", "controlnet", label=f"ControlNet {row}", **_CONTROL)
+    help_ = "From models/controlnet" if row == 1 else ""
+    return declare.dynamic_choice("", "controlnet", label=f"ControlNet {row}", help=help_, **_CONTROL)
 
 
 def _control_image(row: int) -> Any:
@@ -90,7 +91,12 @@ class Adapted(declare.Params):
     lora_3: str = _lora(3)
     lora_3_weight: float = _lora_weight(3)
     vae: str = declare.dynamic_choice(
-        "", "vae", label="VAE", group="Model", advanced=True, help="Decodes in place of the model's own"
+        "",
+        "vae",
+        label="VAE",
+        group="Model",
+        advanced=True,
+        help="From models/vae; decodes in place of the model's own",
     )
     seamless: str = declare.choice(
         "none", SEAMLESS, label="Seamless", group="Model", advanced=True, help="The edges fit each other, for tiles"

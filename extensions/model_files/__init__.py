@@ -26,4 +26,4 @@ def register_pipelines() -> Iterable[PipelineSpec]:
 
 @hookimpl
 def register_tabs() -> Iterable[TabSpec]:
-    return [TabSpec("models", "Models", order=80)]
+    return [TabSpec("models", "Models", order=120)]

@@ -62,4 +62,4 @@ def register_model_kinds() -> Iterable[ModelKind]:
 
 @hookimpl
 def register_tabs() -> Iterable[TabSpec]:
-    return [TabSpec("starter", "Starter", order=90)]
+    return [TabSpec("starter", "Starter", order=130)]

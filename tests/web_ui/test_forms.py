@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.web_ui.loops import closed_loops
 from webui.core.errors import ParameterError
-from webui.core.parameters import WidgetKind, describe, validate
+from webui.core.parameters import Parameter, WidgetKind, describe, validate
 from webui.web.services import Services
 from webui.web.ui.forms import Form, FormServices, arrange
 from webui.web.ui.page import form_services
@@ -174,15 +174,16 @@ def test_colours_become_hexadecimal(met: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "shown"),
+    ("kind", "auto", "declared", "shown"),
     [
-        ("More are slower; empty: the model's own, else 20", "More are slower"),
-        ("Empty: the first of this kind", ""),
-        ("-1 draws one at random; image i has seed + i", "-1 draws one at random; image i has seed + i"),
+        ("integer", 20, "More are slower; empty: the model's own, else 20", "More are slower"),
+        ("model", None, "Empty: the first of this kind", ""),
+        ("image", None, "Empty: the picture to begin with", "Empty: the picture to begin with"),
+        ("seed", None, "-1 draws one at random; image i has seed + i", "-1 draws one at random; image i has seed + i"),
     ],
 )
-def test_a_form_does_not_speak_of_empty_values(declared: str, shown: str) -> None:
-    assert form_help(declared) == shown
+def test_a_form_speaks_of_empty_values_it_shows(kind: WidgetKind, auto: Any, declared: str, shown: str) -> None:
+    assert form_help(Parameter("name", kind, "Label", help=declared, auto=auto)) == shown
 
 
 def test_the_button_queues_a_job(services: Services, draw: Form) -> None:

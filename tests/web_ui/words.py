@@ -41,7 +41,7 @@ def of_declarations(pipelines: Iterable[PipelineSpec], tabs: Iterable[TabSpec]) 
     for spec in pipelines:
         found.add(spec.title)
         for row in describe(spec.params):
-            found |= {row.label, form_help(row.help), row.group, str(row.extra.get("placeholder") or "")}
+            found |= {row.label, form_help(row), row.group, str(row.extra.get("placeholder") or "")}
             found |= {label for value, label in row.options if label != value}
     return {text for text in found if text}
 

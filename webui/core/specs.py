@@ -78,7 +78,7 @@ class TabSpec:
     id: str
     title: str
     order: int = 100
-    """Tabs stand in ascending order; the built-in ones use multiples of 10."""
+    """Tabs stand in ascending order; the built-in ones use multiples of 10, and the gallery stands at 110."""
     build: str = ""
     """``"package.tab:build"``, a function of one argument (``webui.api.TabContext``) that is called inside a Blocks of
     its own.

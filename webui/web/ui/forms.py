@@ -79,8 +79,9 @@ class Form:
             with gr.Column(elem_classes="ll-first", min_width=0):
                 self._build_rows([rows for rows in arrange(self.rows) if _first(rows[0])])
                 with gr.Row(elem_classes="ll-go", equal_height=True):
+                    words = "Generate" if self.spec.outputs in ("image", "video", "audio") else "Start"
                     generate = gr.Button(
-                        "Generate", variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate"
+                        words, variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate"
                     )
                     stop = gr.Button("Stop", elem_id=f"stop-{self.slug}", elem_classes="ll-stop", min_width=0)
                     takers = [
@@ -110,13 +111,14 @@ class Form:
                 with gr.Accordion("Advanced", open=False, elem_classes="ll-advanced"):
                     self._build_groups(part)
             else:
-                self._build_groups(part)
+                self._build_groups(part, begin_open=bool(part[0][0].group))
 
-    def _build_groups(self, part: Sequence[tuple[Parameter, ...]]) -> None:
-        for group in dict.fromkeys(rows[0].group for rows in part):
+    def _build_groups(self, part: Sequence[tuple[Parameter, ...]], *, begin_open: bool = False) -> None:
+        """Groups are closed, so that a form is short; ``begin_open``: but for the first, where nothing precedes it."""
+        for place, group in enumerate(dict.fromkeys(rows[0].group for rows in part)):
             members = [rows for rows in part if rows[0].group == group]
             if group:
-                with gr.Accordion(group, open=True, elem_classes="ll-group"):
+                with gr.Accordion(group, open=begin_open and place == 0, elem_classes="ll-group"):
                     self._build_rows(members)
             else:
                 self._build_rows(members)

@@ -10,10 +10,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webui import __version__
+from webui.core.parameters import FILE_KINDS
 
 from . import routes
 from .forms import Form, slug
-from .shell import OWN_TABS, BuiltTab
+from .shell import BuiltTab, in_order
 
 MAX_EXAMPLES = 6
 
@@ -31,7 +32,7 @@ def config(tabs: Sequence[BuiltTab], tables: Mapping[str, Mapping[str, str]], lo
         "version": __version__,
         "locale": locale,
         "strings": tables,
-        "tabs": [f"tab-{slug(built.spec.id)}" for built in tabs] + [f"tab-{name}" for name in OWN_TABS],
+        "tabs": [f"tab-{one if isinstance(one, str) else slug(one.spec.id)}" for one in in_order(tabs)],
         "forms": forms,
     }
 
@@ -54,6 +55,8 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
             for row in rows
             if row.kind in ("image", "images", "image_mask")
         ],
+        "outputs": form.spec.outputs,
+        "needs_file": any(row.required and row.kind in FILE_KINDS for row in rows),
         "holds": next(({"pipeline": row.of, "params": row.name} for row in rows if row.kind == "parameters"), None),
         "prompts": {
             row.name: {"syntax": row.extra.get("syntax", ""), "negative": bool(row.extra.get("negative"))}

@@ -20,7 +20,9 @@ from .forms import Form, FormServices, slug
 log = logging.getLogger(__name__)
 
 OWN_TABS: Mapping[str, str] = {"gallery": "Gallery", "queue": "Queue", "extensions": "Extensions"}
-"""Tabs of the host's own, after those of extensions."""
+"""Tabs of the host's own. Gallery and queue stand where tabs of ``GALLERY_ORDER`` would, the extensions at the end."""
+GALLERY_ORDER = 110
+"""Above the default of ``TabSpec.order``: what is made stands after what makes it, before what is rarely used."""
 
 
 class TabBuilder:
@@ -91,17 +93,25 @@ def build_tabs(services: Services, forms: FormServices) -> list[BuiltTab]:
     return tabs
 
 
+def in_order(tabs: Sequence[BuiltTab]) -> list[BuiltTab | str]:
+    """All tabs of the page as they stand: built ones, and the names of the host's own."""
+    before = [built for built in tabs if built.spec.order < GALLERY_ORDER]
+    after = [built for built in tabs if built.spec.order >= GALLERY_ORDER]
+    return [*before, "gallery", "queue", *after, "extensions"]
+
+
 def build_blocks(tabs: Sequence[BuiltTab]) -> Any:
     """The page."""
     with gr.Blocks(title="Lifelike", analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)) as page:
         panels.header()
         with gr.Tabs(elem_id="ll-tabs", elem_classes="ll-tabs", overflow_behavior="wrap"):
-            for built in tabs:
-                with gr.Tab(built.spec.title, id=f"tab-{built.spec.id}", elem_id=f"tab-{slug(built.spec.id)}"):
-                    _fill(built)
-            for name, title in OWN_TABS.items():
-                with gr.Tab(title, id=f"tab-{name}", elem_id=f"tab-{name}"):
-                    getattr(panels, name)()
+            for one in in_order(tabs):
+                if isinstance(one, str):
+                    with gr.Tab(OWN_TABS[one], id=f"tab-{one}", elem_id=f"tab-{one}"):
+                        getattr(panels, one)()
+                    continue
+                with gr.Tab(one.spec.title, id=f"tab-{one.spec.id}", elem_id=f"tab-{slug(one.spec.id)}"):
+                    _fill(one)
     return page
 
 

@@ -11,13 +11,16 @@ from typing import Any
 from gradio.utils import get_upload_folder
 
 from webui.core.errors import FieldError, ParameterError
+from webui.core.parameters import Parameter
 
 _RGB = re.compile(r"rgba?\(\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)")
 
 
-def form_help(text: str) -> str:
-    """A parameter's help without what an empty value means: a form shows the value that it stands for."""
-    parts = [part.strip() for part in text.split(";")]
+def form_help(row: Parameter) -> str:
+    """A parameter's help, without what an empty value means where the form shows the value that it stands for."""
+    if row.auto is None and row.kind != "model":
+        return row.help
+    parts = [part.strip() for part in row.help.split(";")]
     return "; ".join(part for part in parts if part and not part.lower().startswith("empty:"))
 
 

@@ -84,7 +84,7 @@ class WidgetFactory:
             lines=1,
             max_lines=1,
             placeholder=row.extra.get("placeholder"),
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             **common,
         )
@@ -98,7 +98,7 @@ class WidgetFactory:
             lines=lines,
             max_lines=lines + 6,
             placeholder=row.extra.get("placeholder"),
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             **common,
         )
@@ -111,7 +111,7 @@ class WidgetFactory:
             object_text(values[row.name]),
             lines=4,
             max_lines=16,
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             **common,
         )
@@ -121,7 +121,7 @@ class WidgetFactory:
     def _folder(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         box = gr.Textbox(
-            values[row.name] or "", lines=1, max_lines=1, info=form_help(row.help) or None, interactive=True, **common
+            values[row.name] or "", lines=1, max_lines=1, info=form_help(row) or None, interactive=True, **common
         )
         return _plain(row, box, lambda text: str(text).strip(), event="input")
 
@@ -143,7 +143,7 @@ class WidgetFactory:
             value,
             step=row.step,
             precision=precision,
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             buttons=["reset"],
             **common,
@@ -160,13 +160,13 @@ class WidgetFactory:
     def _boolean(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         return _plain(
-            row, gr.Checkbox(bool(values[row.name]), info=form_help(row.help) or None, interactive=True, **common), bool
+            row, gr.Checkbox(bool(values[row.name]), info=form_help(row) or None, interactive=True, **common), bool
         )
 
     def _seed(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         """Text from end to end: a seed may pass what a number of JavaScript can hold."""
         row = rows[0]
-        field = _own_field("seed", str(values[row.name]), common, help=form_help(row.help))
+        field = _own_field("seed", str(values[row.name]), common, help=form_help(row))
 
         def read(met: Any) -> dict[str, Any]:
             text = str(met if met is not None else "").strip()
@@ -183,7 +183,7 @@ class WidgetFactory:
             "size",
             {row.name: values[row.name] for row in rows},
             common,
-            help=form_help(first.help),
+            help=form_help(first),
             names=[row.name for row in rows],
             labels=[row.label for row in rows],
             minimum=first.minimum,
@@ -207,14 +207,14 @@ class WidgetFactory:
             common["elem_classes"] = [*common["elem_classes"], "ll-segments"]
             return _plain(
                 row,
-                gr.Radio(choices, value=values[row.name], info=form_help(row.help) or None, interactive=True, **common),
+                gr.Radio(choices, value=values[row.name], info=form_help(row) or None, interactive=True, **common),
                 str,
             )
         box = gr.Dropdown(
             choices,
             value=values[row.name],
             filterable=len(choices) > 12,
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             **common,
         )
@@ -226,7 +226,7 @@ class WidgetFactory:
             self.choices_with(row, values[row.name], str(values.get(row.of) or "")),
             value=values[row.name] or "",
             allow_custom_value=True,
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             **common,
         )
@@ -243,7 +243,7 @@ class WidgetFactory:
             value=chosen,
             multiselect=True,
             allow_custom_value=True,  # else Gradio warns of every value: it looks for the whole list among the options
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             **common,
         )
@@ -273,7 +273,7 @@ class WidgetFactory:
             self.choices_with(row, chosen),
             value=chosen,
             allow_custom_value=True,
-            info=form_help(row.help) or None,
+            info=form_help(row) or None,
             interactive=True,
             **common,
         )
@@ -283,9 +283,7 @@ class WidgetFactory:
         """The options of a list, with ``value`` among them. ``of``: see ``ModelOptions.offered``."""
         choices = self._options.offered(row, of)
         if value not in {ref for _, ref in choices}:
-            choices.insert(
-                0, (str(value or ("Automatic" if choices or row.kind != "model" else "No model yet")), str(value or ""))
-            )
+            choices.insert(0, (str(value or _nothing(row, choices)), str(value or "")))
         return choices
 
     # Colours and files
@@ -294,18 +292,18 @@ class WidgetFactory:
         row = rows[0]
         return _plain(
             row,
-            gr.ColorPicker(values[row.name], info=form_help(row.help) or None, interactive=True, **common),
+            gr.ColorPicker(values[row.name], info=form_help(row) or None, interactive=True, **common),
             hex_colour,
         )
 
     def _image(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
-        field = _own_field("image", values[row.name] or "", common, help=form_help(row.help), multiple=False)
+        field = _own_field("image", values[row.name] or "", common, help=form_help(row), multiple=False)
         return Widget((row,), field, lambda met: {row.name: _ref(met)}, lambda params: params[row.name] or "")
 
     def _images(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
-        field = _own_field("image", list(values[row.name] or ()), common, help=form_help(row.help), multiple=True)
+        field = _own_field("image", list(values[row.name] or ()), common, help=form_help(row), multiple=True)
         return Widget(
             (row,),
             field,
@@ -324,6 +322,7 @@ class WidgetFactory:
             transforms=(),
             brush=gr.Brush(colors=["#ffffff"], color_mode="fixed"),
             buttons=[],
+            placeholder=form_help(row) or None,
             interactive=True,
             layers=gr.LayerOptions(allow_additional_layers=False, layers=["mask"]),
             **common,
@@ -385,6 +384,13 @@ def _plain(row: Parameter, component: Any, convert: Callable[[Any], Any], event:
         lambda params: params[row.name],
         event,
     )
+
+
+def _nothing(row: Parameter, choices: Sequence[Any]) -> str:
+    """What a list says of an empty value: the first model where one is required, else that there is none."""
+    if row.kind != "model":
+        return "None"
+    return "Automatic" if choices else "No model yet"
 
 
 def _own_field(kind: str, value: Any, common: Mapping[str, Any], **field: Any) -> Any:

@@ -366,19 +366,31 @@ Lifelike.viewer = (() => {
     // Nothing yet: what to do first.
     empty() {
       const form = this.form;
-      const examples = form.examples.map((example) => {
+      const examples = form.needs_model || form.needs_file ? [] : form.examples.map((example) => {
         const { title, ...params } = example;
         return h("button", { type: "button", class: "ll-example", onclick: () => this.send({ params, fresh: true, start: true }) },
-          h("span", { translate: "no" }, String(title || example.prompt || "")));
+          h("span", { translate: "no" }, t(String(title || example.prompt || ""))));
       });
       return h("div", { class: "ll-empty" },
         h("div", { class: "ll-empty-mark" }, h("img", { src: "/ui/static/mark.svg", alt: "" })),
-        h("h2", {}, form.needs_model ? t("A model is needed") : t("Make the first picture")),
-        h("p", {}, form.needs_model
-          ? t("Put a model file into models/checkpoints, then press Refresh beside the list of models.")
-          : Object.keys(form.prompts || {}).length ? t("Write what you want to see and press Generate, or try one of these:") : t("Fill in the form and press Generate.")),
-        form.needs_model ? "" : h("div", { class: "ll-examples" }, examples),
-        h("p", { class: "ll-quiet" }, t("Drop a picture here to restore the parameters it was made with.")));
+        ...this.advice(examples.length > 0).map((text, place) => h(place ? "p" : "h2", {}, text)),
+        examples.length ? h("div", { class: "ll-examples" }, examples) : "",
+        form.needs_file && !form.needs_model ? h("button", { type: "button", class: "ll-button", onclick: () => document.getElementById("tab-gallery-button")?.click() },
+          icon("picture"), t("Choose in the gallery")) : "",
+        form.outputs === "image" ? h("p", { class: "ll-quiet" }, t("Drop a picture here to restore the parameters it was made with.")) : "");
+    }
+
+    // A heading, and what to do first.
+    advice(examples) {
+      const form = this.form;
+      if (form.needs_model && form.outputs === "image")
+        return [t("A model is needed"), t("Put a model file into models/checkpoints, then press Refresh beside the list of models.")];
+      if (form.needs_model) return [t(form.title), t("There is no such file yet: put one into a folder of models, then press Refresh beside the list.")];
+      if (form.needs_file) return [t("A picture to begin with"), t("Put one into the form, or send one here from the gallery; then press Generate.")];
+      if (form.outputs !== "image") return [t(form.title), t("Fill in the form and press Start.")];
+      const heading = t("Make the first picture");
+      if (!examples) return [heading, t("Fill in the form and press Generate.")];
+      return [heading, Object.keys(form.prompts || {}).length ? t("Write what you want to see and press Generate, or try one of these:") : t("Fill in the form and press Generate, or try one of these:")];
     }
   }
 
