@@ -41,6 +41,7 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
     """One form as the scripts see it."""
     rows = form.rows
     model = next((row for row in rows if row.kind == "model"), None)
+    painted = {row.extra.get("mask") for row in rows if row.kind == "image_mask"}  # in the editor of its picture
     several = len(built.forms) > 1 and built.blocks is None
     return {
         "slug": form.slug,
@@ -51,9 +52,9 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
         "subtab": f"form-{form.slug}" if several else "",
         "labels": {row.name: row.label for row in rows},
         "images": [
-            {"name": row.name, "label": row.label, "kind": row.kind}
+            {"name": row.name, "label": row.label, "kind": row.kind, "rare": row.advanced}
             for row in rows
-            if row.kind in ("image", "images", "image_mask")
+            if row.kind in ("image", "images", "image_mask") and row.name not in painted
         ],
         "outputs": form.spec.outputs,
         "needs_file": any(row.required and row.kind in FILE_KINDS for row in rows),

@@ -122,7 +122,7 @@ Lifelike.artifacts = (() => {
       artifact.seed !== null && artifact.seed !== undefined &&
         iconButton("dice", t("Use this seed again"), () => (leave(), reuseSeed(artifact, slug))),
       iconButton("sliders", t("Restore these parameters"), () => (leave(), restoreParameters(artifact))),
-      image && forms.receivers().length > 0 &&
+      image && forms.takePictures() &&
         iconButton("send", t("Send to ..."), (event) => forms.sendMenu(event.currentTarget, artifact.id, leave)),
       iconButton("copy", t("Copy parameters"), () => copyParameters(artifact)),
       h("a", { class: "ll-ib", href: address(artifact), download: (artifact.path || "").split("/").pop(), title: t("Download"),

@@ -97,7 +97,7 @@ Object.assign(Lifelike, (() => {
     const close = (event) => {
       if (event && box.contains(event.target) && event.type !== "keydown") return;
       if (event && event.type === "keydown" && event.key !== "Escape") return;
-      if (event && event.type === "keydown") event.stopPropagation();
+      if (event && event.type === "keydown") event.stopPropagation(), event.preventDefault(); // Escape would close the dialog below, too.
       box.remove();
       document.removeEventListener("pointerdown", close, true);
       document.removeEventListener("keydown", close, true);

@@ -112,13 +112,16 @@ Lifelike.forms = (() => {
     toast(t("Parameters restored."), { kind: "good", hint: notes.join(" ") });
   }
 
-  // Forms that take a picture, as rows of a menu.
-  function receivers() {
-    return config.forms.flatMap((form) => form.images.map((image) => ({ form, image, several: form.images.length > 1 })));
+  // Forms that take a picture. `rare`: those of their places that are among the advanced settings.
+  function receivers(rare) {
+    return config.forms.flatMap((form) => {
+      const fitting = form.images.filter((image) => image.rare === rare);
+      return fitting.map((image) => ({ form, image, named: rare || fitting.length > 1 }));
+    });
   }
   function sendMenu(anchor, id, after = () => {}) {
-    const rows = receivers().map(({ form, image, several }) => ({
-      label: t(form.title) + (several ? ` · ${t(image.label)}` : ""),
+    const row = ({ form, image, named }) => ({
+      label: t(form.title) + (named ? ` · ${t(image.label)}` : ""),
       icon: "send",
       run: attempt(async () => {
         after();
@@ -126,7 +129,9 @@ Lifelike.forms = (() => {
         await apply(form.slug, { [image.name]: list ? [`artifact:${id}`] : `artifact:${id}` });
         toast(t("Sent to {form}.", { form: t(form.title) }), { kind: "good", seconds: 3 });
       }),
-    }));
+    });
+    const rows = receivers(false).map(row);
+    const rest = receivers(true).map(row);
     for (const form of config.forms.filter((one) => one.holds)) {
       rows.push({
         label: t("{form}: these parameters", { form: t(form.title) }),
@@ -139,6 +144,7 @@ Lifelike.forms = (() => {
         }),
       });
     }
+    if (rest.length) rows.push({ label: t("More places ..."), icon: "send", run: () => Lifelike.menu(anchor, rest) });
     if (rows.length) Lifelike.menu(anchor, rows);
     else toast(t("No form takes a picture yet."));
   }
@@ -155,7 +161,7 @@ Lifelike.forms = (() => {
     restore,
     restoreFile,
     sendMenu,
-    receivers,
+    takePictures: () => config.forms.some((form) => form.images.length > 0),
     viewer: (slug) => shown.get(slug),
     model: (slug, ref) => {
       models.set(slug, ref);
