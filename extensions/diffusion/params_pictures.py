@@ -129,7 +129,9 @@ class Masked(declare.Params):
 class Inpaint(Pictured, Drawn, Made, PictureSized, Masked, Strength, Prompted, Source):
     """Inpainting and outpainting: the picture changes under the mask alone."""
 
-    image: str = declare.image(..., label="Picture", help="Paint over what should change", mask="mask")
+    image: str = declare.image(
+        ..., label="Picture", help="Put a picture in, then paint over what should change", mask="mask"
+    )
     model: str = declare.model(kind="text_to_image|inpaint", help="Empty: the first model of this kind")
 
 

@@ -58,7 +58,7 @@ Lifelike.forms = (() => {
     let first = null;
     for (const error of errors) {
       const element = field(slug, error.name) || (error.name === "height" ? field(slug, "width") : null);
-      const words = error.message + (error.got ? " " + t("(got {value})", { value: error.got }) : "");
+      const words = t(error.message) + (error.got ? " " + t("(got {value})", { value: error.got }) : "");
       if (!element) {
         toast(`${t(labels[error.name] || error.name)}: ${words}`, { kind: "bad", hint });
         continue;
@@ -66,7 +66,9 @@ Lifelike.forms = (() => {
       element.closest("details")?.setAttribute("open", "");
       element.classList.add("ll-wrong");
       element.querySelectorAll("input, textarea").forEach((input) => input.setAttribute("aria-invalid", "true"));
-      element.append(Lifelike.h("p", { class: "ll-error", role: "alert" }, words));
+      const said = Lifelike.h("p", { class: "ll-error", role: "alert" }, words);
+      if (element.matches(".ll-image-mask")) element.after(said); // its height is fixed: what is added inside is cut off
+      else element.append(said);
       first ||= element;
     }
     if (first) {
