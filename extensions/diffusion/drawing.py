@@ -16,7 +16,7 @@ from PIL import Image
 
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
-from . import attention, decoding, intercept, previews, seamless, speed, telling
+from . import attention, decoding, intercept, previews, quantizing, seamless, speed, telling
 from .calling import make_call, too_long
 from .choosing import Chooser, candidates
 from .controls import Controls
@@ -70,6 +70,8 @@ class Drawing:
             self._wide.add("decode")
         self.sampler = params.sampler
         self._speed = speed.Speed.of(params)
+        weights = {name: part.path for name, part in self._plan.parts.items() if name in speed.DENOISERS}
+        quantizing.check(params.quantization, context.device, weights)
         self._networks = Networks(params, context)
         self._measures = Measures(self._usable_attention(), self._chooser())
 

@@ -30,7 +30,8 @@ def prepare() -> None:
     for module in ("scipy.stats", "scipy.integrate"):
         _defer(module)
     # xformers loads CUDA kernels when it is imported; without CUDA that costs seconds and ends in a page of warnings.
-    with _hidden("" if torch.cuda.is_available() else "xformers"):
+    # diffusers imports torchao for configurations that are not used here; quantizing does when it is asked.
+    with _hidden("" if torch.cuda.is_available() else "xformers"), _hidden("torchao"):
         import diffusers
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()

@@ -17,7 +17,7 @@ import torch
 
 from webui.api import Component, ComponentKey, LifelikeError, ModelError, Models, ResolvedModel
 
-from . import speed
+from . import quantizing, speed
 from .building import build_from_pickles, build_part, build_tokenizer
 from .clip_vocabulary import FOLDER as CLIP_FOLDER
 from .libraries import find_class
@@ -163,7 +163,7 @@ def requests(plan: Plan, dtype_of: DtypeOf, options: speed.Speed = _AS_IT_COMES)
     """What to lease. Components with the same key are shared by every pipeline. Raises ModelError where files are
     missing.
     """
-    return {name: _request(plan, name, dtype_of(name), options.facts(name)) for name in plan.sources}
+    return {name: _request(plan, name, dtype_of(name), options) for name in plan.sources}
 
 
 def assemble(plan: Plan, components: Mapping[str, Any], scheduler: Any) -> Any:
@@ -181,7 +181,8 @@ def assemble(plan: Plan, components: Mapping[str, Any], scheduler: Any) -> Any:
     return pipe
 
 
-def _request(plan: Plan, name: str, dtype: torch.dtype, facts: Mapping[str, bool]) -> Component:
+def _request(plan: Plan, name: str, dtype: torch.dtype, options: speed.Speed) -> Component:
+    facts, quantization = options.facts(name), options.quantized(name)
     folder, library, class_name = plan.sources[name]
     light = class_name.endswith(_LIGHT)
     dtype_name = "" if light else str(dtype).removeprefix("torch.")
@@ -198,7 +199,8 @@ def _request(plan: Plan, name: str, dtype: torch.dtype, facts: Mapping[str, bool
     }
     try:
         digest = hashlib.sha256(json.dumps(shaped, sort_keys=True).encode()).hexdigest()[:16]
-        key = ComponentKey.of(place, name, dtype_name, config=digest)
+        kept = "" if quantization == quantizing.NONE else quantization
+        key = ComponentKey.of(place, name, dtype_name, quantization=kept, config=digest)
     except FileNotFoundError:
         raise ModelError(
             f"Model {plan.title!r} lacks its component {name} ({class_name}): there is no {place}."
@@ -213,7 +215,7 @@ def _request(plan: Plan, name: str, dtype: torch.dtype, facts: Mapping[str, bool
             return build_tokenizer(cls, folder, changes)
         return _load_from_folder(folder, cls, dtype, light=light, changes=changes, models=models)
 
-    return Component(key, lambda: _explained(lambda: speed.apply(load(), facts, dtype), plan, name))
+    return Component(key, lambda: _explained(lambda: speed.apply(load(), facts, dtype, quantization), plan, name))
 
 
 def _load_from_folder(

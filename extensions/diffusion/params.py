@@ -33,6 +33,17 @@ SAMPLERS = (
 SCHEDULES = ("Automatic", "Karras", "Exponential", "Beta", "SGM Uniform", "Simple", "Normal", "DDIM")
 """How the noise levels are spread over the steps."""
 
+QUANTIZATIONS = {
+    "none": "None",
+    "torchao_int8": "torchao int8",
+    "torchao_float8": "torchao float8",
+    "quanto_int8": "quanto int8",
+    "quanto_int4": "quanto int4",
+    "bitsandbytes_int8": "bitsandbytes int8",
+    "bitsandbytes_nf4": "bitsandbytes NF4",
+}
+"""How the denoiser's matrices are kept; ``quantizing.BACKENDS`` has the same keys."""
+
 ATTENTION = {
     "auto": "Automatic",
     "native": "torch",
@@ -204,6 +215,14 @@ class Computed(declare.Params):
     )
     storage_8bit: bool = declare.boolean(
         False, label="Weights in 8 bits", group="Speed", advanced=True, help="Half the memory; the picture changes"
+    )
+    quantization: str = declare.choice(
+        "none",
+        QUANTIZATIONS,
+        label="Quantization",
+        group="Speed",
+        advanced=True,
+        help="The denoiser in 8 or 4 bits, by a package that you installed; the picture changes",
     )
     step_cache: bool = declare.boolean(
         False,

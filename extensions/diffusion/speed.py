@@ -14,7 +14,7 @@ import torch
 
 from webui.api import ModelError
 
-from . import tiling
+from . import quantizing, tiling
 from .params import Drawn
 
 DENOISERS = frozenset({"unet", "transformer", "transformer_2", "prior_prior", "decoder"})
@@ -44,6 +44,7 @@ class Speed:
     storage_8bit: bool = False
     step_cache: bool = False
     step_forecast: bool = False
+    quantization: str = quantizing.NONE
 
     @classmethod
     def of(cls, params: Drawn) -> Speed:
@@ -52,6 +53,10 @@ class Speed:
             raise ModelError(
                 "Steps are either reused or forecast, not both.", hint="Switch one off in the group Speed."
             )
+        if params.storage_8bit and params.quantization != quantizing.NONE:
+            raise ModelError(
+                "Weights are either stored in 8 bits or quantized, not both.", hint="Switch one off in the group Speed."
+            )
         return cls(
             params.vae_tiling,
             params.compile,
@@ -59,6 +64,7 @@ class Speed:
             params.storage_8bit,
             params.step_cache,
             params.step_forecast,
+            params.quantization,
         )
 
     def facts(self, component: str) -> dict[str, bool]:
@@ -67,7 +73,11 @@ class Speed:
             return {"tiled": True} if self.tiled else {}
         if component not in DENOISERS:
             return {}
-        return {name: True for name, value in vars(self).items() if value and name != "tiled"}
+        return {name: True for name, value in vars(self).items() if value is True and name != "tiled"}
+
+    def quantized(self, component: str) -> str:
+        """How the weights of ``component`` are kept: part of the component's key."""
+        return self.quantization if component in DENOISERS else quantizing.NONE
 
 
 def chosen_dtype(params: Drawn, own: torch.dtype) -> torch.dtype:
@@ -75,13 +85,16 @@ def chosen_dtype(params: Drawn, own: torch.dtype) -> torch.dtype:
     return _DTYPES.get(params.precision, own)
 
 
-def apply(module: Any, facts: Mapping[str, bool], dtype: torch.dtype) -> Any:
-    """``module`` with the options of ``Speed.facts``. Raises ModelError that names the option a model lacks."""
+def apply(module: Any, facts: Mapping[str, bool], dtype: torch.dtype, quantization: str = quantizing.NONE) -> Any:
+    """``module`` with the options of ``Speed.facts``, quantized. Raises ModelError that names the option a model
+    lacks.
+    """
     if facts.get("tiled"):
         _asked_of(module, "enable_tiling", "tiles")
         tiling.enable(module)
     if facts.get("channels_last"):
         module.to(memory_format=torch.channels_last)
+    module = quantizing.apply(module, quantization, dtype)
     if facts.get("storage_8bit"):
         cast = _asked_of(module, "enable_layerwise_casting", "storage in 8 bits")
         cast(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)

@@ -86,6 +86,14 @@ def test_a_view_counts_the_storage_it_keeps_alive() -> None:
     assert held_bytes([torch.zeros(100)[:1]]) == 100 * FLOAT
 
 
+def test_quantized_weights_count_as_what_they_are_made_of() -> None:
+    quantization = pytest.importorskip("torchao.quantization")
+    module = torch.nn.Linear(64, 32, bias=False)
+    assert held_bytes(module) == 64 * 32 * FLOAT
+    quantization.quantize_(module, quantization.Int8WeightOnlyConfig())
+    assert 64 * 32 < held_bytes(module) <= 64 * 32 + 3 * 32 * FLOAT  # and one scale and zero point a row
+
+
 # Leases
 
 

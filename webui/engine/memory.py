@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 _REGISTER_PARAMETER = torch.nn.Module.register_parameter
 
@@ -63,12 +64,22 @@ def held_bytes(value: Any) -> int:
     schedulers) count 0.
     """
     seen: dict[tuple[str, int], int] = {}
-    for tensor in tensors_of(value):
+    for tensor in _with_storage(tensors_of(value)):
         if tensor.is_meta:
             continue
         storage = tensor.untyped_storage()
         seen[(str(tensor.device), storage.data_ptr())] = storage.nbytes()
     return sum(seen.values())
+
+
+def _with_storage(tensors: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """``tensors``, and in place of quantized ones, which have no storage of their own, those that they are made of."""
+    for tensor in tensors:
+        if is_traceable_wrapper_subclass(tensor):
+            names, _ = tensor.__tensor_flatten__()
+            yield from _with_storage(part for name in names if (part := getattr(tensor, name)) is not None)
+        else:
+            yield tensor
 
 
 def modules(value: Any) -> list[torch.nn.Module]:

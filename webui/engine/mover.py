@@ -100,7 +100,11 @@ class Mover:
         return True
 
     def drop(self, weights: Weights) -> None:
-        """Take ``weights`` off the device."""
+        """Take ``weights`` off the device. Quantized ones know themselves how they are copied."""
+        if not weights.plain:
+            for module in modules(weights.value):
+                module.to("cpu")
+            return
         weights.point_to_masters()
 
     def forget(self, weights: Weights) -> None:
