@@ -83,7 +83,7 @@ class Catalog:
         self.hashes = HashStore(settings.data_dir / "cache" / "model_hashes.json")
         self._lock = threading.Lock()
         self._index = settings.data_dir / "cache" / "models.json"
-        self._seen: dict[Path, _Seen] = {}
+        self._seen: dict[str, _Seen] = {}
         self._revision = 0
         self._entries: tuple[ModelEntry, ...] | None = None
 
@@ -152,9 +152,9 @@ class Catalog:
             self.hashes.file(path, write=write, pause=pause)
         found = self._with_hash(entry)
         with self._lock:
-            row = self._seen.get(entry.path)
+            row = self._seen.get(str(entry.path))
             if row is not None and row.entry.ref == entry.ref:  # the list shows it without another look at the folders
-                self._seen[entry.path] = replace(row, entry=self._with_hash(row.entry))
+                self._seen[str(entry.path)] = replace(row, entry=self._with_hash(row.entry))
                 self._entries = None if self._entries is None else self._sorted()
         return found
 
@@ -236,22 +236,22 @@ class Catalog:
         if not self._seen:
             kept = read_index(self._index)
             self._seen = {path: _Seen(stamp, entry, self._finished(entry)) for path, (stamp, entry) in kept.items()}
-        seen: dict[Path, _Seen] = {}
+        seen: dict[str, _Seen] = {}
         revision = self.hashes.revision
         changed = False
         for place, root in enumerate(self._settings.models_dirs, start=1):
             for candidate in candidates(root):
-                if candidate.path in seen:
+                if candidate.place in seen:
                     continue
                 ref = candidate.relative if place == 1 else f"{place}:{candidate.relative}"
-                row = self._seen.get(candidate.path)
+                row = self._seen.get(candidate.place)
                 if row is None or row.stamp != candidate.stamp or row.entry.ref != ref:
                     found = _read(candidate, ref)
                     row = _Seen(candidate.stamp, found, self._finished(found))
                     changed = True
                 elif revision != self._revision:
                     row = replace(row, entry=self._with_hash(row.entry))
-                seen[candidate.path] = row
+                seen[candidate.place] = row
         if changed or len(seen) != len(self._seen):
             write_index(self._index, ((row.stamp, row.read) for row in seen.values()))
         self._seen, self._revision = seen, revision

@@ -17,16 +17,16 @@ log = logging.getLogger(__name__)
 
 Stamp = tuple[int, ...]
 _FIELDS = tuple(field.name for field in fields(ModelEntry))
-_PATHS = ("path", "tokenizer")
+_PATHS, _TUPLES = ("path", "tokenizer"), ("examples", "lacks")
 
 
-def read_index(store: Path) -> dict[Path, tuple[Stamp, ModelEntry]]:
+def read_index(store: Path) -> dict[str, tuple[Stamp, ModelEntry]]:
     """The entries in ``store`` by path; none where there is no such file, or another version of this room wrote it."""
     try:
         kept = json.loads(store.read_text(encoding="utf-8"))
         if kept["version"] != _version():
             return {}
-        return {Path(row[1]["path"]): (tuple(row[0]), _entry(row[1])) for row in kept["rows"]}
+        return {row[1]["path"]: (tuple(row[0]), _entry(row[1])) for row in kept["rows"]}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
@@ -52,8 +52,13 @@ def _row(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _entry(row: Mapping[str, Any]) -> ModelEntry:
-    given = {**row, **{name: Path(row[name]) for name in _PATHS if row.get(name)}}
-    given |= {name: tuple(given.get(name, ())) for name in ("examples", "lacks")}
+    given = dict(row)
+    for name in _PATHS:
+        if given.get(name):
+            given[name] = Path(given[name])
+    for name in _TUPLES:
+        if name in given:
+            given[name] = tuple(given[name])
     return ModelEntry(**given)
 
 

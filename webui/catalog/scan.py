@@ -19,17 +19,22 @@ WEIGHT_ENDINGS = (".safetensors", ".gguf", *PICKLE_ENDINGS)
 class Candidate:
     """A file that may be a model, or a folder with an index. ``stamp`` changes when it does."""
 
-    path: Path
+    place: str
+    """Its path, as text: a Path costs more to make than the file's stat."""
     relative: str
     """Below its models folder, with forward slashes."""
     is_folder: bool
     size_bytes: int
     stamp: tuple[int, ...]
 
+    @property
+    def path(self) -> Path:
+        return Path(self.place)
+
 
 def candidates(root: Path) -> Iterator[Candidate]:
     """Everything below ``root`` that may be a model, in the order of its path. Unreadable folders are passed over."""
-    yield from _walk(root, "", DEPTH, frozenset())
+    yield from _walk(str(root), "", DEPTH, frozenset())
 
 
 def single(path: Path, relative: str = "") -> Candidate | None:
@@ -40,10 +45,10 @@ def single(path: Path, relative: str = "") -> Candidate | None:
     if path.suffix.lower() not in WEIGHT_ENDINGS:
         return None
     stat = path.stat()
-    return Candidate(path, relative, False, stat.st_size, (stat.st_size, stat.st_mtime_ns))
+    return Candidate(str(path), relative, False, stat.st_size, (stat.st_size, stat.st_mtime_ns))
 
 
-def _walk(folder: Path, relative: str, depth: int, above: frozenset[str]) -> Iterator[Candidate]:
+def _walk(folder: str, relative: str, depth: int, above: frozenset[str]) -> Iterator[Candidate]:
     real = os.path.realpath(folder)
     if real in above:  # a link that leads back up
         return
@@ -53,7 +58,7 @@ def _walk(folder: Path, relative: str, depth: int, above: frozenset[str]) -> Ite
     except OSError:
         return
     if relative and any(row.name == INDEX for row in rows):
-        yield _folder(folder, relative)
+        yield _folder(Path(folder), relative)
         return
     for row in rows:
         if row.name.startswith("."):
@@ -63,13 +68,13 @@ def _walk(folder: Path, relative: str, depth: int, above: frozenset[str]) -> Ite
         try:
             if row.is_dir() and not (is_weights and not os.path.exists(os.path.join(row.path, INDEX))):
                 if depth > 0:
-                    yield from _walk(Path(row.path), below, depth - 1, above | {real})
+                    yield from _walk(row.path, below, depth - 1, above | {real})
             elif is_weights:
                 stat = row.stat()
-                yield Candidate(Path(row.path), below, False, stat.st_size, (stat.st_size, stat.st_mtime_ns))
+                yield Candidate(row.path, below, False, stat.st_size, (stat.st_size, stat.st_mtime_ns))
         except OSError:  # a link to nothing or to itself; what it is said to be shows in the list
             if is_weights:
-                yield Candidate(Path(row.path), below, False, 0, (0, 0))
+                yield Candidate(row.path, below, False, 0, (0, 0))
 
 
 def _folder(folder: Path, relative: str) -> Candidate:
@@ -86,7 +91,7 @@ def _folder(folder: Path, relative: str) -> Candidate:
                         size_bytes += stat.st_size
         except OSError:
             continue
-    return Candidate(folder, relative, True, size_bytes, (size_bytes, newest, count))
+    return Candidate(str(folder), relative, True, size_bytes, (size_bytes, newest, count))
 
 
 def _subfolders(folder: Path) -> list[Path]:

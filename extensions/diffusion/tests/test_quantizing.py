@@ -94,9 +94,7 @@ def test_a_fault_of_the_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
     backend = quantizing.Backend("torchao", "torch", frozenset({"cpu"}), failing)
     monkeypatch.setattr(quantizing, "BACKENDS", {"torchao_int8": backend})
-    with pytest.raises(
-        ModelError, match=r"Linear cannot be quantized by torchao_int8: .*: no kernel for this"
-    ):
+    with pytest.raises(ModelError, match=r"Linear cannot be quantized by torchao_int8: .*: no kernel for this"):
         quantizing.apply(torch.nn.Linear(2, 2), "torchao_int8", torch.float32)
 
 
