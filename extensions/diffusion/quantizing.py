@@ -97,7 +97,9 @@ def apply(module: Any, choice: str, dtype: torch.dtype) -> Any:
 def _import_trouble(module: str) -> str | None:
     """What speaks against ``module``: it is not installed, or fails while it is imported."""
     try:
-        if importlib.util.find_spec(module.partition(".")[0]) is None or importlib.util.find_spec(module) is None:
+        top = importlib.util.find_spec(module.partition(".")[0])
+        found = None if top is None else importlib.util.find_spec(module)
+        if found is None or found.origin is None:  # a folder that an uninstalled package left behind has no origin
             return "is not installed"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
