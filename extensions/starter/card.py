@@ -72,7 +72,7 @@ _BESIDE = {
     "edit": "`edit/`: instruction editing (`StableDiffusionInstructPix2PixPipeline`); a UNet of its own, all else is "
     "`avatar/`'s, as `_shared` in its model_index.json says.",
     "controlnet": "`controlnet/`: a ControlNet of line drawings for `avatar/`.",
-    "lora": "`lora/<style>/`: a LoRA of each drawing style for `avatar/`.",
+    "lora": "`lora/<style>/`: LoRAs of drawing styles for `avatar/`.",
     "upscaler": "`upscaler/`: upscalers in Real-ESRGAN's compact layout.",
 }
 
