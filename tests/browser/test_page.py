@@ -112,7 +112,7 @@ def test_a_prompt_is_counted_and_remarked_at_its_place(page: Page) -> None:
 
 def test_a_reload_finds_the_running_job_and_the_form_again(page: Page) -> None:
     fill_prompt(page, "a long road")
-    set_slow(page, 0.6)
+    set_slow(page, 1.5)
     page.click(GENERATE)
     expect(page.locator(STAGE + " .ll-status-text")).to_contain_text("step")
     page.reload()
