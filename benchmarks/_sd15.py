@@ -20,9 +20,9 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402 - the repository has to be importable first
 
-from extensions.diffusion.building import build_tokenizer  # noqa: E402
-from extensions.diffusion.libraries import find_class, prepare  # noqa: E402
-from extensions.diffusion.single_file import CONFIGS  # noqa: E402
+from extensions.diffusion.models.building import build_tokenizer  # noqa: E402
+from extensions.diffusion.models.libraries import find_class, prepare  # noqa: E402
+from extensions.diffusion.models.single_file import CONFIGS  # noqa: E402
 
 _PARTS = {"unet": ("diffusers", "UNet2DConditionModel"), "vae": ("diffusers", "AutoencoderKL")}
 

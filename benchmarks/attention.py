@@ -13,7 +13,7 @@ from typing import Any
 import _sd15
 import torch
 
-from extensions.diffusion import attention
+from extensions.diffusion.compute import attention
 from extensions.diffusion.params import ATTENTION
 
 SHAPES = {

@@ -15,8 +15,8 @@ from typing import Any
 import _sd15
 import torch
 
-from extensions.diffusion.libraries import find_class
-from extensions.diffusion.loading import make_plan, requests
+from extensions.diffusion.models.libraries import find_class
+from extensions.diffusion.models.loading import make_plan, requests
 
 
 def main() -> int:

@@ -100,7 +100,7 @@ def ours(models: Path, size: int, steps: int, rounds: int) -> list[float]:
 
 
 def theirs(models: Path, size: int, steps: int, rounds: int) -> list[float]:
-    from extensions.diffusion.libraries import find_class
+    from extensions.diffusion.models.libraries import find_class
     from webui.engine.memory import usable_cores
 
     torch.set_num_threads(usable_cores())  # as a job does: threads that wait in a loop cost processor time

@@ -14,8 +14,8 @@ from typing import Any
 import _sd15
 import torch
 
-from extensions.diffusion.loading import assemble, make_plan, requests
-from extensions.diffusion.samplers import make_scheduler
+from extensions.diffusion.drawing.samplers import make_scheduler
+from extensions.diffusion.models.loading import assemble, make_plan, requests
 from webui.engine.memory import machine_memory
 from webui.testing import make_studio
 

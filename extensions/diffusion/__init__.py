@@ -24,7 +24,7 @@ from .params_pictures import Edit, Img2Img, Inpaint, Upscale
 from .prompts import reading, routes
 from .prompts.styles import style_names
 
-_CLIP = Path(__file__).resolve().parent / "configs" / "clip"
+_CLIP = Path(__file__).resolve().parent / "models" / "configs" / "clip"
 
 
 def _recognise(path: Path) -> Mapping[str, Any] | None:
@@ -39,7 +39,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             id="diffusion.txt2img",
             title="Text to image",
             params=Txt2Img,
-            run="extensions.diffusion.txt2img:Txt2ImgPipeline",
+            run="extensions.diffusion.pipelines.txt2img:Txt2ImgPipeline",
             tab="txt2img",
             description="Pictures from a description, with any diffusers model or checkpoint file.",
             examples=EXAMPLES,
@@ -48,7 +48,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             id="diffusion.img2img",
             title="Image to image",
             params=Img2Img,
-            run="extensions.diffusion.img2img:Img2ImgPipeline",
+            run="extensions.diffusion.pipelines.img2img:Img2ImgPipeline",
             tab="img2img",
             description="Pictures that begin with others: variations, restyled pictures, finished sketches.",
         ),
@@ -56,7 +56,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             id="diffusion.inpaint",
             title="Inpaint",
             params=Inpaint,
-            run="extensions.diffusion.inpaint:InpaintPipeline",
+            run="extensions.diffusion.pipelines.inpaint:InpaintPipeline",
             tab="img2img",
             description="Draws what a mask covers, and beyond the edges; every other pixel stays as it was.",
         ),
@@ -64,7 +64,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             id="diffusion.edit",
             title="Edit",
             params=Edit,
-            run="extensions.diffusion.edit:EditPipeline",
+            run="extensions.diffusion.pipelines.edit:EditPipeline",
             tab="img2img",
             description="Changes a picture as an instruction says, with models made for it.",
         ),
@@ -72,7 +72,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             id="diffusion.upscale",
             title="Upscale",
             params=Upscale,
-            run="extensions.diffusion.upscale:UpscalePipeline",
+            run="extensions.diffusion.pipelines.upscale:UpscalePipeline",
             tab="img2img",
             description="Makes pictures larger with an upscaler network, tile by tile.",
         ),

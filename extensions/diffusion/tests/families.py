@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from extensions.diffusion.libraries import prepare
+from extensions.diffusion.models.libraries import prepare
 from extensions.diffusion.tests import tiny_models as tiny
 
 _CHAT = (

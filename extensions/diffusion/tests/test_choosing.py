@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from extensions.diffusion import attention, choosing
-from extensions.diffusion.choosing import Chooser, Shape, measured, quickest
+from extensions.diffusion.compute import attention, choosing
+from extensions.diffusion.compute.choosing import Chooser, Shape, measured, quickest
 from webui.testing import Outcome, Studio
 
 CPU = torch.device("cpu")
@@ -109,7 +109,7 @@ def flash(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         used.append(name)
         return real(name, *inputs, **options)
 
-    monkeypatch.setattr("extensions.diffusion.drawing.candidates", lambda device, dtype: ("_native_flash",))
+    monkeypatch.setattr("extensions.diffusion.drawing.groups.candidates", lambda device, dtype: ("_native_flash",))
     monkeypatch.setattr(choosing, "measured", lambda *rest, **options: {"native": 1.0, "_native_flash": 0.2})
     monkeypatch.setattr(attention, "_attend", watched)
     return used

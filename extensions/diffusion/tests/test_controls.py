@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from extensions.diffusion.params_adapters import PREPROCESSORS
-from extensions.diffusion.preprocessors import canny, prepared
+from extensions.diffusion.pictures.preprocessors import canny, prepared
 from extensions.diffusion.tests.test_img2img import scene
 from webui.testing import Outcome, Studio, run_pipeline
 

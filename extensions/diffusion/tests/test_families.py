@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from extensions.diffusion.libraries import find_class
+from extensions.diffusion.models.libraries import find_class
 from extensions.diffusion.tests import families, tiny_models
 from webui.testing import Outcome, Studio, run_pipeline
 

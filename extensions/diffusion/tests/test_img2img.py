@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from extensions.diffusion import inputs
-from extensions.diffusion.img2img import enough_steps
+from extensions.diffusion.drawing.from_pictures import enough_steps
+from extensions.diffusion.pictures import inputs
 from extensions.diffusion.tests import tiny_models
 from webui.testing import Outcome, Studio, run_pipeline
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from extensions.diffusion import masks
 from extensions.diffusion.params_pictures import Inpaint
+from extensions.diffusion.pictures import masks
 from extensions.diffusion.tests import families, tiny_models
 from extensions.diffusion.tests.test_img2img import scene
 from webui.testing import Outcome, Studio, run_pipeline

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from extensions.diffusion import upscaling
+from extensions.diffusion.pictures import upscaling
 from extensions.diffusion.tests.test_img2img import scene
 from webui.testing import Outcome, Studio, run_pipeline
 

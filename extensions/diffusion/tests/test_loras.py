@@ -72,10 +72,10 @@ def test_weight_0_is_the_base_bit_by_bit_and_nothing_stays_behind(generate: Gene
 
 
 def test_networks_leave_a_cached_module_as_it_was(generate: Generate, loras: Path, studio: Studio) -> None:
-    from extensions.diffusion import drawing
+    from extensions.diffusion.drawing import groups
 
     seen: list[Any] = []
-    before = drawing.assemble
+    before = groups.assemble
 
     def assemble(*arguments: Any) -> Any:
         pipe = before(*arguments)
@@ -83,7 +83,7 @@ def test_networks_leave_a_cached_module_as_it_was(generate: Generate, loras: Pat
         return pipe
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "assemble", assemble)
+        patch.setattr(groups, "assemble", assemble)
         generate("sd1", lora_1="second")
         generate("sd1")
     first, second = seen[-2:]

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from extensions.diffusion import clip_vocabulary, previews
-from extensions.diffusion.building import build_tokenizer
-from extensions.diffusion.calling import refuse_other_tasks
-from extensions.diffusion.hub import needed_files
-from extensions.diffusion.libraries import find_class
-from extensions.diffusion.loading import choose_variant, make_plan, requests
+from extensions.diffusion.drawing import previews
+from extensions.diffusion.drawing.calling import refuse_other_tasks
+from extensions.diffusion.models import clip_vocabulary
+from extensions.diffusion.models.building import build_tokenizer
+from extensions.diffusion.models.hub import needed_files
+from extensions.diffusion.models.libraries import find_class
+from extensions.diffusion.models.loading import choose_variant, make_plan, requests
+from extensions.diffusion.models.single_file import CONFIGS
 from extensions.diffusion.params import DiffusionSettings, Txt2Img
-from extensions.diffusion.single_file import CONFIGS
 from extensions.diffusion.tests import ldm_layout
 from webui.api import ModelError, describe
 from webui.testing import make_studio

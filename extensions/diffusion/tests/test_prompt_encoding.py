@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from extensions.diffusion import telling
-from extensions.diffusion.conditioning import Conditioned
-from extensions.diffusion.guidance import Call
+from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.prompts.chunks import chunks
 from extensions.diffusion.prompts.grammar import parse
 from extensions.diffusion.prompts.words import Words
-from extensions.diffusion.text_encoding import ClipEncoders, Conditions, emphasized
+from extensions.diffusion.text import telling
+from extensions.diffusion.text.conditioning import Conditioned
+from extensions.diffusion.text.text_encoding import ClipEncoders, Conditions, emphasized
 from webui.testing import Outcome
 
 STEPS, SCALE = 6, 5.0

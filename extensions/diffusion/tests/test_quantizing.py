@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from extensions.diffusion import quantizing, speed
-from extensions.diffusion.loading import make_plan, requests
+from extensions.diffusion.compute import quantizing, speed
+from extensions.diffusion.models.loading import make_plan, requests
 from extensions.diffusion.params import QUANTIZATIONS
 from webui.api import ModelError, ResolvedModel
 from webui.testing import Outcome

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from extensions.diffusion.loading import assemble, make_plan, requests
+from extensions.diffusion.drawing.samplers import make_scheduler, sampler_name, samplers_for, schedules_for
+from extensions.diffusion.models.loading import assemble, make_plan, requests
 from extensions.diffusion.params import SAMPLERS, SCHEDULES
-from extensions.diffusion.samplers import make_scheduler, sampler_name, samplers_for, schedules_for
 from webui.api import ModelError
 
 Tiny = Callable[[str], Path]

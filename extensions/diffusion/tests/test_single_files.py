@@ -13,13 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from extensions.diffusion.building import fits, read_part
-from extensions.diffusion.layouts import convert
-from extensions.diffusion.libraries import find_class, prepare
-from extensions.diffusion.single_file import CONFIGS
+from extensions.diffusion.models.building import fits, read_part
+from extensions.diffusion.models.layouts import convert
+from extensions.diffusion.models.libraries import find_class, prepare
+from extensions.diffusion.models.single_file import CONFIGS
+from extensions.diffusion.models.weights import Part
+from extensions.diffusion.pipelines.txt2img import Txt2ImgPipeline
 from extensions.diffusion.tests import dit_layout, families, ldm_layout, tiny_models
-from extensions.diffusion.txt2img import Txt2ImgPipeline
-from extensions.diffusion.weights import Part
 from webui.testing import Outcome, Studio, make_studio, model_files, run_pipeline
 
 Draw = Callable[..., Outcome]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from extensions.diffusion import attention
+from extensions.diffusion.compute import attention
 from extensions.diffusion.tests import families
 from webui.testing import Outcome
 

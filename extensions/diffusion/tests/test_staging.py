@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extensions.diffusion import attention, intercept, rows
+from extensions.diffusion.compute import attention, intercept, rows
 from extensions.diffusion.tests import families, tiny_models
 from webui.testing import Outcome, Studio, run_pipeline, simulated_device
 
@@ -230,7 +230,7 @@ def test_pictures_of_a_batch_are_made_one_by_one_where_memory_runs_out(
 ) -> None:
     """A device with memory of its own draws batches; the processor, whose kernels round by the batch, does not."""
     together = property(lambda drawing: False, lambda drawing, value: None)
-    monkeypatch.setattr("extensions.diffusion.drawing.Drawing.alone", together, raising=False)
+    monkeypatch.setattr("extensions.diffusion.drawing.groups.Drawing.alone", together, raising=False)
     plain = draw("sd1", simulated_device(GIB), batch_size=2)
     with monkeypatch.context() as patch:
         calls = run_out(patch, "UNet2DConditionModel.forward", device := simulated_device(GIB), taken, "split_batch", 1)

@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from extensions.diffusion import drawing
+from extensions.diffusion.drawing import groups
+from extensions.diffusion.drawing.task import Task
+from extensions.diffusion.models.sizes import fit_size
 from extensions.diffusion.params import Txt2Img
-from extensions.diffusion.sizes import fit_size
-from extensions.diffusion.task import Task
+from extensions.diffusion.pipelines.txt2img import Txt2ImgPipeline
 from extensions.diffusion.tests import ldm_layout, tiny_models
-from extensions.diffusion.txt2img import Txt2ImgPipeline
 from webui.testing import Outcome
 
 Generate = Callable[..., Outcome]
@@ -166,7 +166,7 @@ def test_a_vae_that_fails_in_half_precision_is_computed_in_float32(
     tensors["decoder.conv_in.weight"] *= 3e4 / tensors["decoder.conv_in.weight"].abs().max()
     tensors["post_quant_conv.weight"] *= 1e3
     save_file(tensors, str(weights))
-    monkeypatch.setattr(drawing, "working_dtype", lambda context: torch.float16)
+    monkeypatch.setattr(groups, "working_dtype", lambda context: torch.float16)
     outcome = generate("sd1", model="diffusers/loud", batch_size=2)
     shutil.rmtree(folder)
     assert outcome.state == "done", outcome.error

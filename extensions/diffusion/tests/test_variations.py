@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from extensions.diffusion import seamless
+from extensions.diffusion.drawing import seamless
+from extensions.diffusion.drawing.variation import Varied, slerp
 from extensions.diffusion.tests import tiny_models
-from extensions.diffusion.variation import Varied, slerp
 from webui.testing import Outcome
 
 Generate = Callable[..., Outcome]

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from extensions.diffusion.clip_vocabulary import END, START, byte_characters
-from extensions.diffusion.libraries import prepare
+from extensions.diffusion.models.clip_vocabulary import END, START, byte_characters
+from extensions.diffusion.models.libraries import prepare
 
 SIZE = 64
 

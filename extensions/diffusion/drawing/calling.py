@@ -7,12 +7,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from extensions.diffusion.models.guidance import Call, guidance
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.siblings import made_for
+from extensions.diffusion.params import Drawn
 from webui.api import ModelError
-
-from .guidance import Call, guidance
-from .loading import Plan
-from .params import Drawn
-from .siblings import made_for
 
 _OTHER_TASKS = (
     "Img2Img",

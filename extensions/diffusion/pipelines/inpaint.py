@@ -9,17 +9,16 @@ from typing import Any
 import torch
 from PIL import Image, ImageOps
 
+from extensions.diffusion.drawing.from_pictures import Canvas, PictureTask
+from extensions.diffusion.drawing.making import DrawingPipeline
+from extensions.diffusion.drawing.noising import next_timestep, packed_as
+from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.siblings import as_class, made_for, sibling, takes
+from extensions.diffusion.params_pictures import Inpaint
+from extensions.diffusion.pictures import masks
+from extensions.diffusion.pictures.inputs import alpha_of, extended, fitted, on_ground, open_picture
 from webui.api import Context, JobFailed, ModelError
-
-from . import masks
-from .guidance import Call
-from .img2img import Canvas, PictureTask
-from .inputs import alpha_of, extended, fitted, on_ground, open_picture
-from .loading import Plan
-from .making import DrawingPipeline
-from .noising import next_timestep, packed_as
-from .params_pictures import Inpaint
-from .siblings import as_class, made_for, sibling, takes
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from PIL import Image
 
+from extensions.diffusion.models import hub
+from extensions.diffusion.models.libraries import prepare
+from extensions.diffusion.models.single_file import CONFIGS
+from extensions.diffusion.params import Drawn
 from webui.api import Artifact, Context, ModelUse, ResolvedModel, describe
 
-from . import hub
-from .drawing import Drawing
-from .libraries import prepare
-from .params import Drawn
-from .single_file import CONFIGS
+from .groups import Drawing
 from .task import Task
 
 

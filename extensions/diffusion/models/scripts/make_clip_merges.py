@@ -1,9 +1,9 @@
 """Run by hand, once: turns the vocabulary that CLIP was published with into configs/clip/merges.txt.gz.
 
-    python extensions/diffusion/scripts/make_clip_merges.py bpe_simple_vocab_16e6.txt.gz
+    python extensions/diffusion/models/scripts/make_clip_merges.py bpe_simple_vocab_16e6.txt.gz
 
 The source is in OpenAI's CLIP and in the wheel of open_clip_torch (both MIT). Only its first 48,894 merges belong to
-the vocabulary of 49,408 tokens; vocab.json follows from them (see ``extensions/diffusion/clip_vocabulary.py``), so it
+the vocabulary of 49,408 tokens; vocab.json follows from them (see ``extensions/diffusion/models/clip_vocabulary.py``), so it
 is not stored.
 """
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from extensions.diffusion.params import Drawn
 from webui.api import ModelError
 
 from . import quantizing, tiling
-from .params import Drawn
 
 DENOISERS = frozenset({"unet", "transformer", "transformer_2", "prior_prior", "decoder"})
 """Names of the components that run once a step."""

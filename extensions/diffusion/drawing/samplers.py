@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from extensions.diffusion.params import SAMPLERS, SCHEDULES
 from webui.api import ModelError
-
-from .params import SAMPLERS, SCHEDULES
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from .loading import Plan
-from .siblings import made_for
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.siblings import made_for
 
 _PLAIN_VAES = ("AutoencoderKL", "AutoencoderTiny")
 

@@ -6,14 +6,13 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from extensions.diffusion.drawing.from_pictures import PictureTask, drawn_out
+from extensions.diffusion.drawing.making import DrawingPipeline
+from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.siblings import as_class, made_for, takes
+from extensions.diffusion.params_pictures import Edit
 from webui.api import ModelError
-
-from .guidance import Call
-from .img2img import PictureTask, drawn_out
-from .loading import Plan
-from .making import DrawingPipeline
-from .params_pictures import Edit
-from .siblings import as_class, made_for, takes
 
 
 class EditTask(PictureTask):

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from extensions.diffusion.params_pictures import Upscale
+from extensions.diffusion.pictures.inputs import alpha_of, on_ground, open_picture
+from extensions.diffusion.pictures.upscaling import (
+    Upscaler,
+    brought_to,
+    enlarged,
+    find_upscaler,
+    passes,
+    upscaler_component,
+)
 from webui.api import Artifact, Context, JobFailed
-
-from .inputs import alpha_of, on_ground, open_picture
-from .params_pictures import Upscale
-from .upscaling import Upscaler, brought_to, enlarged, find_upscaler, passes, upscaler_component
 
 _PIXELS_MAX = 256_000_000
 

@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
+from extensions.diffusion.drawing.from_pictures import Canvas, PictureTask
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.sizes import fit_size, size_multiple
+from extensions.diffusion.params import HIRES_LATENT, HIRES_MODES, Txt2Img
+from extensions.diffusion.pictures.upscaling import brought_to, enlarged, find_upscaler, passes, upscaler_component
 from webui.api import Context
 
-from .drawing import Drawing
-from .img2img import Canvas, PictureTask
-from .loading import Plan
-from .params import HIRES_LATENT, HIRES_MODES, Txt2Img
-from .sizes import fit_size, size_multiple
+from .groups import Drawing
 from .task import Task
-from .upscaling import brought_to, enlarged, find_upscaler, passes, upscaler_component
 
 _TILE_PX, _OVERLAP_PX = 512, 32
 

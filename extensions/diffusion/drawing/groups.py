@@ -14,22 +14,24 @@ from typing import Any
 import torch
 from PIL import Image
 
+from extensions.diffusion.adapters.controls import Controls
+from extensions.diffusion.adapters.loras import Networks
+from extensions.diffusion.compute import attention, intercept, quantizing, speed
+from extensions.diffusion.compute.choosing import Chooser, candidates
+from extensions.diffusion.compute.rungs import Measures
+from extensions.diffusion.compute.staging import resident
+from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.models.loading import Plan, assemble, make_plan, requests
+from extensions.diffusion.models.vaes import with_vae
+from extensions.diffusion.params import Drawn
+from extensions.diffusion.prompts.words import Words
+from extensions.diffusion.text import telling
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
-from . import attention, decoding, intercept, previews, quantizing, seamless, speed, telling
+from . import decoding, previews, seamless
 from .calling import make_call, too_long
-from .choosing import Chooser, candidates
-from .controls import Controls
-from .guidance import Call
-from .loading import Plan, assemble, make_plan, requests
-from .loras import Networks
-from .params import Drawn
-from .prompts.words import Words
-from .rungs import Measures
 from .samplers import make_scheduler, sampler_name
-from .staging import resident
 from .task import Task
-from .vaes import with_vae
 
 
 def working_dtype(context: Context) -> torch.dtype:

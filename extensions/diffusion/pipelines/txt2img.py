@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from extensions.diffusion.drawing.groups import Drawing
+from extensions.diffusion.drawing.hires import FirstPass, Passes, hires_pass, refiner_pass
+from extensions.diffusion.drawing.making import Drawer, DrawingPipeline, found_model
+from extensions.diffusion.drawing.task import Task
+from extensions.diffusion.params import REFINER_KINDS, Txt2Img
 from webui.api import Context, ResolvedModel
-
-from .drawing import Drawing
-from .hires import FirstPass, Passes, hires_pass, refiner_pass
-from .making import Drawer, DrawingPipeline, found_model
-from .params import REFINER_KINDS, Txt2Img
-from .task import Task
 
 
 class Txt2ImgPipeline(DrawingPipeline):

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from .prompts.chunks import Chunk, chunks
-from .prompts.grammar import Prompt
-from .prompts.program import Body, timeline
+from extensions.diffusion.prompts.chunks import Chunk, chunks
+from extensions.diffusion.prompts.grammar import Prompt
+from extensions.diffusion.prompts.program import Body, timeline
 
 _MARKS = 2
 """Tokens of a chunk that are no text: start and end."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .loading import Plan
-from .params import Drawn
+from extensions.diffusion.params import Drawn
 
 _SCALES = ("guidance_scale", "prior_guidance_scale")
 _CONSISTENCY_LIMIT = 2.0

@@ -15,16 +15,15 @@ from typing import Any
 import torch
 from PIL import Image
 
+from extensions.diffusion.models.companions import read_config
+from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.siblings import as_class
+from extensions.diffusion.params import Drawn
+from extensions.diffusion.params_adapters import CONTROL_UNITS
+from extensions.diffusion.pictures.inputs import fitted, on_ground, open_picture
+from extensions.diffusion.pictures.preprocessors import prepared
 from webui.api import Component, ComponentKey, Context, JobFailed, ModelError, ModelUse, ResolvedModel
-
-from .companions import read_config
-from .guidance import Call
-from .inputs import fitted, on_ground, open_picture
-from .loading import Plan
-from .params import Drawn
-from .params_adapters import CONTROL_UNITS
-from .preprocessors import prepared
-from .siblings import as_class
 
 KIND = "controlnet"
 _HINT = "controlnet_cond_embedding."

@@ -1,4 +1,4 @@
-"""What a pipeline draws, as the shared machinery of ``drawing.py`` asks it: the model's class, the size, the arguments
+"""What a pipeline draws, as the shared machinery of ``groups.py`` asks it: the model's class, the size, the arguments
 of the call, and what becomes of the pictures. The base is text to image; others override what is theirs.
 """
 
@@ -11,15 +11,15 @@ from typing import Any
 
 from PIL import Image
 
+from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.sizes import fit_size, size_multiple
+from extensions.diffusion.params import Drawn
+from extensions.diffusion.prompts.wording import Wording
+from extensions.diffusion.prompts.words import Words
 from webui.api import Context
 
 from .calling import refuse_other_tasks
-from .guidance import Call
-from .loading import Plan
-from .params import Drawn
-from .prompts.wording import Wording
-from .prompts.words import Words
-from .sizes import fit_size, size_multiple
 from .variation import Varied
 
 

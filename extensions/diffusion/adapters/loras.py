@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 
+from extensions.diffusion.params import Drawn
+from extensions.diffusion.params_adapters import LORA_ROWS
+from extensions.diffusion.prompts.words import Words
 from webui.api import Context, ModelError, ModelUse, NotFound, ResolvedModel
-
-from .params import Drawn
-from .params_adapters import LORA_ROWS
-from .prompts.words import Words
 
 KIND = "lora"
 

@@ -1,4 +1,4 @@
-"""The pipeline ``diffusion.img2img``: pictures that begin with others, as far as the strength leaves them."""
+"""What is drawn from other pictures, as ``task.py`` says for text: sources made ready, their size, strength and noise."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 import torch
 from PIL import Image
 
+from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.siblings import as_class, made_for, sibling, takes
+from extensions.diffusion.models.sizes import size_multiple
+from extensions.diffusion.params_pictures import Pictured
+from extensions.diffusion.pictures.inputs import alpha_of, extended, fitted, on_ground, open_picture, within
 from webui.api import Context, ModelError
 
-from .guidance import Call
-from .inputs import alpha_of, extended, fitted, on_ground, open_picture, within
-from .loading import Plan
-from .making import DrawingPipeline
 from .noising import Beginning
-from .params_pictures import Pictured
-from .siblings import as_class, made_for, sibling, takes
-from .sizes import size_multiple
 from .task import Task
 
 _AREA_MAX = 4
@@ -198,9 +197,3 @@ def enough_steps(steps: int, strength: float) -> int:
 def drawn_out(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """``picture`` at the upper left of ``size``, its right and lower edge repeated to the rest."""
     return extended(picture, 0, 0, size[0] - picture.width, size[1] - picture.height)
-
-
-class Img2ImgPipeline(DrawingPipeline):
-    """Pictures from pictures: one source or several, each as often as the batch says."""
-
-    task = PictureTask

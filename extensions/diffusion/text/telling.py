@@ -8,9 +8,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.prompts.words import Words
+
 from .conditioning import Conditioned, embeds_arguments
-from .guidance import Call
-from .prompts.words import Words
 from .text_encoding import ClipEncoders, Conditions, can_encode
 
 _SAID_BY = ("prompt", "negative_prompt")

@@ -17,7 +17,7 @@ import torch
 
 from webui.api import Component, ComponentKey, LifelikeError, ModelError, Models, ResolvedModel
 
-from . import quantizing, speed
+from extensions.diffusion.compute import quantizing, speed
 from .building import build_from_pickles, build_part, build_tokenizer
 from .clip_vocabulary import FOLDER as CLIP_FOLDER
 from .libraries import find_class

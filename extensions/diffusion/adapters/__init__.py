@@ -1,0 +1,1 @@
+"""What is attached to a model for the time of a job."""

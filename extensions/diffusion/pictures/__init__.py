@@ -1,0 +1,1 @@
+"""Pictures that come in: opened, masked, preprocessed, enlarged. No diffusion model."""

@@ -1,0 +1,1 @@
+"""The pipelines that the extension declares, one a module."""
