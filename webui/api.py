@@ -62,7 +62,7 @@ from .core.specs import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-API_VERSION = "1.3"
+API_VERSION = "1.4"
 """Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
 major.
 """
@@ -266,6 +266,11 @@ class Context(Protocol):
     def open_file(self, ref: str) -> Path:
         """The file behind a file parameter; to be read only. Raises NotFound."""
 
+    def open_folder(self, path: str) -> Path:
+        """The folder behind a folder parameter: below the data folder, or anywhere where nobody but the machine's own
+        user can ask. Raises ParameterError. (1.4)
+        """
+
     def save(self, artifact: Artifact) -> ArtifactRecord:
         """Put an artifact in the library; the same as yielding it."""
 
@@ -303,6 +308,12 @@ class Application(Protocol):
     @property
     def http(self) -> Any:
         """The FastAPI application, for routes of the extension's own under ``/ext/<id>/``."""
+
+    def without_login(self, prefix: str) -> None:
+        """Answer paths that begin with ``prefix``, ``/ext/<id>/<name>/``, to people without the access token: for a
+        link that the extension itself makes hard to guess, and checks. All else stays behind the login. Raises
+        ValueError. (1.4)
+        """
 
     @property
     def settings(self) -> Mapping[str, Any]: ...

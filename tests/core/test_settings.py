@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from webui.core.errors import SetupError
-from webui.core.settings import load_settings, read_stored, write_stored
+from webui.core.errors import ParameterError, SetupError
+from webui.core.settings import TOKEN_VARIABLE, Settings, load_settings, read_stored, write_stored
 
 
 def test_the_command_line_beats_the_environment_beats_the_file(tmp_path: Path) -> None:
@@ -35,3 +35,20 @@ def test_writing_merges_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     write_stored(path, {"b": "ü 中文"})
     assert read_stored(path) == {"a": 1, "b": "ü 中文"}
     assert [one.name for one in path.parent.iterdir()] == ["settings.json"]
+
+
+def test_a_requested_folder_is_below_the_data_folder_unless_the_owner_alone_asks(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    (data / "sets" / "a").mkdir(parents=True)
+    elsewhere.mkdir()
+    (data / "link").symlink_to(elsewhere)
+    own, shared = Settings(data_dir=data), Settings(data_dir=data, host="0.0.0.0")
+    assert own.requested_folder(str(elsewhere), {}) == elsewhere
+    for settings, environ in ((own, {TOKEN_VARIABLE: "a-token-of-sixteen"}), (shared, {})):
+        assert settings.requested_folder("sets/a", environ) == data / "sets" / "a"
+        for path in (str(elsewhere), "../elsewhere", "link", "sets/../../elsewhere", "/"):
+            with pytest.raises(ParameterError, match="below the data folder"):
+                settings.requested_folder(path, environ)
+    for path in ("", " ", "nothing", "a\0b", "~nobody-of-that-name/x"):
+        with pytest.raises(ParameterError, match="a folder that is there"):
+            own.requested_folder(path, {})

@@ -87,6 +87,12 @@ def app_started(app):
     def colours():
         return ["red", "green"]
 
+    app.without_login("/ext/easel/guests/")
+
+    @app.http.get("/ext/easel/guests/{name}")
+    def guest(name: str):
+        return {"guest": name}
+
     @app.http.get("/api/v1/stolen")
     def stolen():
         return "must never be served"
@@ -230,9 +236,9 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 
 @contextlib.contextmanager
-def started(app: FastAPI) -> Iterator[TestClient]:
+def started(app: FastAPI, headers: dict[str, str] | None = None) -> Iterator[TestClient]:
     """A client whose server has started wholly, as it does after the first page."""
-    with TestClient(app, base_url="http://127.0.0.1") as client:
+    with TestClient(app, base_url="http://127.0.0.1", headers=headers) as client:
         client.get("/")
         wait_for(lambda: client.get("/api/v1/health").json()["status"] == "ok")
         yield client

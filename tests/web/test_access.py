@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from starlette.testclient import TestClient
 
-from tests.web.conftest import make_services
+from tests.web.conftest import make_services, started
 from webui.core.errors import SetupError
-from webui.web.access import AccessPolicy, GuessLimit, is_loopback
+from webui.core.settings import is_loopback
+from webui.web.access import AccessPolicy, GuessLimit, OpenPaths
 from webui.web.application import create_app
 from webui.web.services import Services
 
@@ -144,3 +147,45 @@ def test_the_environment_gives_the_token_and_the_names() -> None:
 def test_a_token_that_can_be_guessed_is_refused() -> None:
     with pytest.raises(SetupError, match="expected 16 or more"):
         AccessPolicy.decide("0.0.0.0", {"LIFELIKE_ACCESS_TOKEN": "secret"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/ext/easel/r/abc", "/ext/easel/r/", "/ext/easel/r/abc/picture.png"],
+)
+def test_what_an_extension_opened_needs_no_token(path: str) -> None:
+    opened = OpenPaths()
+    assert not opened.has(path), "nothing is open by itself"
+    opened.add("/ext/easel/r/")
+    assert opened.has(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ext/easel/colours", "/ext/easel/r", "/ext/easel/rest/", "/", "", "/ext/easel/r/../colours",
+        "/ext/easel/r/./x", "/ext/easel/r//x", "/ext/easel/r/..", "/ext/easel/r/..\\..\\api", "/EXT/easel/r/x",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_open(path: str) -> None:
+    opened = OpenPaths()
+    opened.add("/ext/easel/r/")
+    assert not opened.has(path)
+
+
+@pytest.mark.parametrize("prefix", ["/", "/api/v1/", "/ext/easel/", "/ext/easel/r", "/ext/../api/", "/ext/easel//r/"])
+def test_only_a_path_within_an_extensions_own_can_be_opened(prefix: str) -> None:
+    with pytest.raises(ValueError, match="with its last slash"):
+        OpenPaths().add(prefix)
+
+
+def test_an_extension_opens_its_routes_and_no_more(tmp_path: Path) -> None:
+    services = make_services(tmp_path)
+    app = create_app(services, AccessPolicy(token=TOKEN), page=False)
+    with started(app, {"Authorization": f"Bearer {TOKEN}"}) as owner:
+        owner.headers.pop("Authorization")
+        assert owner.get("/ext/easel/guests/7").json() == {"guest": "7"}
+        assert owner.get("/ext/easel/colours").status_code == 401
+        assert owner.get("/ext/easel/guests/../colours").status_code == 401
+        assert owner.get("/ext/easel/guests/%2e%2e/colours").status_code == 401
+        assert owner.get("/ext/easel/guests/nothing/there").status_code == 404

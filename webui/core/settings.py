@@ -4,6 +4,7 @@ line.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -13,12 +14,23 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import SetupError
+from .errors import FieldError, ParameterError, SetupError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's folder: launch.py, models/, extensions/."""
 
 _PREFIX = "LIFELIKE_"
+TOKEN_VARIABLE = "LIFELIKE_ACCESS_TOKEN"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach a socket bound to ``host``."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Settings(BaseModel):
@@ -68,6 +80,22 @@ class Settings(BaseModel):
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
             raise ValueError(f"{name!r} is no name of a folder")
         return [base / name for base in (self.data_dir, *self.models_dirs)]
+
+    def requested_folder(self, path: str, environ: Mapping[str, str], field: str = "folder") -> Path:
+        """The folder that a request names: below the data folder, links resolved; or anywhere where none but the
+        machine's own user can ask, since it listens on loopback without a token. Raises ParameterError.
+        """
+        shown = path if len(path) <= 80 else path[:77] + "..."
+        try:
+            folder = (self.data_dir / Path(path).expanduser()).resolve()
+            there = bool(path.strip()) and folder.is_dir()
+        except (OSError, RuntimeError, ValueError):
+            there = False
+        own = is_loopback(self.host) and not environ.get(TOKEN_VARIABLE)
+        if there and (own or folder.is_relative_to(self.data_dir.resolve())):
+            return folder
+        wider = "" if own else ", below the data folder"
+        raise ParameterError([FieldError(field, f"expected a folder that is there{wider}", repr(shown))])
 
     @property
     def library_dir(self) -> Path:

@@ -5,6 +5,7 @@ events.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import threading
@@ -314,6 +315,9 @@ class JobContext:
 
     def open_file(self, ref: str) -> Path:
         return self._around.uploads.path(ref)
+
+    def open_folder(self, path: str) -> Path:
+        return self._around.settings.requested_folder(path, os.environ)
 
     def save(self, artifact: Artifact) -> ArtifactRecord:
         record = self._production.save(artifact)

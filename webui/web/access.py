@@ -11,8 +11,8 @@ import base64
 import hashlib
 import hmac
 import html
-import ipaddress
 import math
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -26,10 +26,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webui.core.errors import SetupError
+from webui.core.settings import TOKEN_VARIABLE, is_loopback
 
 from .http_api.errors import problem
 
-TOKEN_VARIABLE = "LIFELIKE_ACCESS_TOKEN"
 HOSTS_VARIABLE = "LIFELIKE_TRUSTED_HOSTS"
 MIN_TOKEN_LENGTH = 16
 COOKIE_SECONDS = 7 * 24 * 3600
@@ -61,16 +61,6 @@ class AccessPolicy:
         return AccessPolicy(token, (*hosts, host.lower()))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach a socket bound to ``host``."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @dataclass
 class GuessLimit:
     """A bucket of wrong guesses for each client address: ``burst`` at once, then one every ``refill_s``."""
@@ -97,20 +87,46 @@ class GuessLimit:
         return max(0.0, spent - (self.clock() - when) / self.refill_s)
 
 
+class OpenPaths:
+    """Paths that are answered without login: what extensions made for people who got a link of their own."""
+
+    _PREFIX = re.compile(r"/ext/[a-z][a-z0-9_]*/(?:[A-Za-z0-9_-]+/)+")
+
+    def __init__(self) -> None:
+        self._prefixes: tuple[str, ...] = ()
+
+    def add(self, prefix: str) -> None:
+        """Raises ValueError for what is not inside an extension's own path."""
+        if not self._PREFIX.fullmatch(prefix):
+            raise ValueError(f"expected a path such as /ext/<id>/<name>/, with its last slash, got {prefix!r}")
+        self._prefixes = (*self._prefixes, prefix)
+
+    def has(self, path: str) -> bool:
+        """Whether ``path`` is one; a path with steps upwards or empty steps never is, whoever would resolve them."""
+        if not path.startswith(self._prefixes or ("\0",)) or "\\" in path:
+            return False
+        return not {"", ".", ".."}.intersection(path.split("/")[1:-1]) and path.rpartition("/")[2] not in (".", "..")
+
+
 class AccessGuard:
-    """ASGI middleware: passes who holds the token or its cookie, answers 401 to others and 429 to guessers.
+    """ASGI middleware: passes who holds the token or its cookie, answers 401 to others and 429 to guessers. What is in
+    ``open_paths`` needs neither.
 
     A cookie is judged before the bucket, since it cannot be guessed: someone else's wrong guesses from the same address
     (a tunnel's) do not lock out who is in already.
     """
 
-    def __init__(self, app: ASGIApp, token: str, limit: GuessLimit | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str, limit: GuessLimit | None = None, open_paths: OpenPaths | None = None
+    ) -> None:
         self._app = app
         self._token = token.encode()
         self._limit = limit or GuessLimit()
+        self._open = open_paths or OpenPaths()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._token or scope["type"] == "lifespan":
+        free = scope["type"] == "lifespan" or (scope["type"] == "http" and self._open.has(scope["path"]))
+        if not self._token or free:
             await self._app(scope, receive, send)
             return
         request = HTTPConnection(scope)

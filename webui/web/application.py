@@ -21,12 +21,12 @@ import webui
 from webui.catalog.background import BackgroundHasher
 from webui.core.errors import LifelikeError
 from webui.core.jobs import Job, JobState
-from webui.core.settings import Settings
+from webui.core.settings import Settings, is_loopback
 from webui.library.library import Library
 from webui.plugins.host import HookResult
 
 from . import faststart, http_api, mcp_server, sdapi
-from .access import AccessGuard, AccessPolicy, is_loopback
+from .access import AccessGuard, AccessPolicy, OpenPaths
 from .file_guard import FileGuard
 from .guard import AnswerHeaders, BodyLimit, HostGuard, OriginGuard
 from .http_api.pipelines import find_pipeline
@@ -47,8 +47,9 @@ FILES_IN_A_REQUEST = 4
 class _Application:
     """``webui.api.Application``: what ``app_started`` receives."""
 
-    def __init__(self, http: FastAPI, services: Services) -> None:
+    def __init__(self, http: FastAPI, services: Services, open_paths: OpenPaths) -> None:
         self.http = http
+        self.without_login = open_paths.add
         self._services = services
 
     @property
@@ -74,11 +75,13 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     """
     if policy is None:
         policy = AccessPolicy.decide(services.settings.host, os.environ)
-    start, streams, first_page = Progress(), OpenStreams(), asyncio.Event()
+    start, streams, first_page, open_paths = Progress(), OpenStreams(), asyncio.Event(), OpenPaths()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        rest = asyncio.create_task(_start_rest(app, services, start, first_page))
+        rest = asyncio.create_task(
+            _start_rest(app, _Application(app, services, open_paths), services, start, first_page)
+        )
         try:
             async with mcp_server.serving(app):
                 yield
@@ -100,7 +103,7 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     mcp_server.install(app, services, streams)
     if page:
         _mount_page(app, services)
-    _add_guards(app, services.settings, policy, first_page.set)
+    _add_guards(app, services.settings, policy, open_paths, first_page.set)
     return app
 
 
@@ -115,20 +118,24 @@ def _mount_page(app: FastAPI, services: Services) -> None:
     app.add_middleware(FileGuard, uploads=Path(get_upload_folder()))
 
 
-def _add_guards(app: FastAPI, settings: Settings, policy: AccessPolicy, on_first_page: Callable[[], None]) -> None:
+def _add_guards(
+    app: FastAPI, settings: Settings, policy: AccessPolicy, open_paths: OpenPaths, on_first_page: Callable[[], None]
+) -> None:
     """Each one added stands in front of those before it."""
     # Level 5 is a third of the time of 9 for a page 3% larger. Event streams and pictures pass as they are.
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes * FILES_IN_A_REQUEST + 2**20)
     app.add_middleware(OriginGuard)
     if policy.token:
-        app.add_middleware(AccessGuard, token=policy.token)
+        app.add_middleware(AccessGuard, token=policy.token, open_paths=open_paths)
     else:
         app.add_middleware(HostGuard, trusted=policy.trusted_hosts)
     app.add_middleware(AnswerHeaders, on_first_page=on_first_page)
 
 
-async def _start_rest(app: FastAPI, services: Services, start: Progress, first_page: asyncio.Event) -> None:
+async def _start_rest(
+    app: FastAPI, told: _Application, services: Services, start: Progress, first_page: asyncio.Event
+) -> None:
     """All that the first answer does not need: recovery of the queue, the worker (which imports torch on the same
     cores), hooks.
     """
@@ -147,7 +154,7 @@ async def _start_rest(app: FastAPI, services: Services, start: Progress, first_p
         return
     routes = app.router.routes
     before = len(routes)
-    called = await asyncio.to_thread(services.host.call_each, "app_started", app=_Application(app, services))
+    called = await asyncio.to_thread(services.host.call_each, "app_started", app=told)
     _log_errors("app_started", called)
     _move_before_page(routes, before, {record.id for record in services.host.extensions if record.state == "loaded"})
     start.status = "ok"
