@@ -47,6 +47,7 @@ from .core.specs import (
     Component,
     ComponentKey,
     ExecutorSpec,
+    FeatureNetwork,
     ModelKind,
     PipelineSpec,
     PromptQuestion,
@@ -178,6 +179,32 @@ class ResolvedModel(Protocol):
         """Parameter values that suit the model: width, height, guidance_scale, steps ..."""
 
 
+class FeatureExtractor(Protocol):
+    """What ``FeatureNetwork.run`` makes. It holds no weights: they are leased as ``component``. (1.4)"""
+
+    @property
+    def component(self) -> Component:
+        """The network, to be leased; what the lease gives is handed to ``read``."""
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """What decides its numbers, for the record of a score: ``weights`` (their sha256), ``resize``, ``antialias``,
+        ``size`` in pixels.
+        """
+
+    @property
+    def heads(self) -> Mapping[str, Sequence[str]]:
+        """What it classifies: head -> names of its values, none where they have none. Empty: nothing."""
+
+    def prepare(self, picture: Image) -> Any:
+        """A PIL image, RGB, of any size -> a numpy array [3,H,W] of one size. Called in several threads at once."""
+
+    def read(self, network: Any, batch: Any) -> Mapping[str, Any]:
+        """A tensor of prepared pictures on the device, [N,3,H,W] -> ``features``, float32 [N, dim], and the logits of
+        each head, float32 [N, values].
+        """
+
+
 class Context(Protocol):
     """What a running pipeline sees of the application, and all it may touch."""
 
@@ -222,11 +249,32 @@ class Context(Protocol):
     def pipelines(self) -> Mapping[str, PipelineSpec]:
         """Every loaded pipeline, by id. (1.3)"""
 
+    @property
+    def feature_networks(self) -> Mapping[str, FeatureNetwork]:
+        """Every network whose features compare pictures, by id. (1.4)"""
+
+    def feature_extractor(self, network: str, weights: str = "", resize: str = "") -> FeatureExtractor:
+        """One of ``feature_networks``, ready to be leased; empty: its own weights, its usual way to resize. Raises
+        NotFound, ParameterError, and ModelError where its weights are not there. (1.4)
+        """
+
+    def collection(self, name: str) -> Sequence[str]:
+        """References of the pictures that a person put together under this name, in the order they were made. (1.4)"""
+
     def run(
-        self, pipeline: str, params: Mapping[str, Any], *, index: int = 0, count: int = 1, title: str = ""
+        self,
+        pipeline: str,
+        params: Mapping[str, Any],
+        *,
+        index: int = 0,
+        count: int = 1,
+        title: str = "",
+        take: Callable[[Artifact], None] | None = None,
     ) -> tuple[ArtifactRecord, ...]:
         """Run another pipeline within this job: its artifacts 0..count-1 become those from ``index`` on of this job,
         under ``title`` unless that is empty. (1.3)
+
+        ``take`` (1.4): is given each of them in place of the library, which keeps nothing; the answer is empty then.
 
         It is run as any job is: parameters frozen, hooks called, models from the same cache, progress a part of this
         job's. Each artifact holds a recipe of its own, which makes it again without this job. Hold no lease meanwhile,
@@ -366,6 +414,11 @@ class Hooks:
         return ()
 
     @hookspec
+    def register_feature_networks(self) -> Iterable[FeatureNetwork]:
+        """At start: networks whose features compare sets of pictures."""
+        return ()
+
+    @hookspec
     def register_settings(self) -> Iterable[SettingsSpec]:
         """At start: settings of the extension."""
         return ()
@@ -435,6 +488,8 @@ __all__ = [
     "ComponentKey",
     "Context",
     "ExecutorSpec",
+    "FeatureExtractor",
+    "FeatureNetwork",
     "FieldError",
     "Findings",
     "Hooks",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from webui.api import ModelKind, PipelineSpec, TabSpec, hookimpl
+from webui.api import FeatureNetwork, ModelKind, PipelineSpec, TabSpec, hookimpl
 
 from .params import DrawParams, EvaluateParams, TrainParams
 
@@ -58,6 +58,20 @@ def _recognise_judge(path: Path) -> Mapping[str, Any] | None:
 @hookimpl
 def register_model_kinds() -> Iterable[ModelKind]:
     return [ModelKind("judge", "Judge of pictures", folders=("judge",), recognise=_recognise_judge)]
+
+
+@hookimpl
+def register_feature_networks() -> Iterable[FeatureNetwork]:
+    return [
+        FeatureNetwork(
+            "starter.judge",
+            "starter",
+            dim=128,
+            run="extensions.starter.network:JudgeNetwork",
+            resizes=("area",),
+            classes=True,
+        )
+    ]
 
 
 @hookimpl

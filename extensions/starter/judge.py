@@ -64,7 +64,10 @@ class Judge(nn.Module):
         return self.mixer(self.trunk(self.scaled(images)).flatten(1))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        features = self.features(images)
+        return self.told(self.features(images))
+
+    def told(self, features: Tensor) -> dict[str, Tensor]:
+        """float32 [N, D] -> head -> logits float32 [N, values]."""
         return {n: self.heads[_key(n)](features) for n in self.attributes}
 
 

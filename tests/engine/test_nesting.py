@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,11 @@ WORK = """
 
         def cell(self, context, params, inner, index):
             pipeline = "outer.loop" if "deep" in params.do else params.pipeline
+            if "take" in params.do:
+                taken = []
+                assert context.run(pipeline, inner, count=2, take=taken.append) == ()
+                context.save(Artifact("scalar", [[one.kind, one.index, one.seed] for one in taken], index=index))
+                return
             records = context.run(pipeline, inner, index=index, title=f"Cell {index}")
             assert [record.index for record in records] == [index]
 """
@@ -115,6 +121,15 @@ def image_of(nest: Any, record: ArtifactRecord) -> bytes:
 
     with Image.open(nest.files.path_of(record)) as image:
         return image.tobytes()
+
+
+def test_what_is_taken_is_not_kept(nest: Any) -> None:
+    outcome = loop(nest, "all", do="take", cells=1)
+    assert outcome.end == "done", outcome.events[-1]
+    scalar, table = outcome.records
+    assert (scalar.kind, table.kind) == ("scalar", "table")
+    assert json.loads(nest.files.path_of(scalar).read_text()) == [["image", 0, 5], ["image", 1, 6]]
+    assert not list(nest.files.root.rglob("*.png"))
 
 
 def test_a_pipeline_that_makes_more_is_left_after_what_was_asked_for(nest: Any) -> None:

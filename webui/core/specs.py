@@ -165,6 +165,28 @@ class PromptSyntax:
 
 
 @dataclass(frozen=True)
+class FeatureNetwork:
+    """A network whose features compare sets of pictures: what scores of realism are taken with. Its id is
+    ``extension.name``. (1.4)
+
+    ``run`` is ``"package.module:Class"``, imported in the worker alone, and made as ``Class(models, weights, resize)``
+    with ``webui.api.Models``, a reference to weights that a person chose (empty: its own), and one of ``resizes``. What
+    is made is a ``webui.api.FeatureExtractor``.
+    """
+
+    id: str
+    title: str
+    """As its scores are called: FD-<title>, KD-<title>."""
+    dim: int
+    """How many features a picture has."""
+    run: str
+    resizes: tuple[str, ...] = ("own",)
+    """The ways in which pictures come to the size that it reads; the first is the usual one."""
+    classes: bool = False
+    """Whether it tells probabilities of classes as well."""
+
+
+@dataclass(frozen=True)
 class SettingsSpec:
     """The settings of one extension, declared like parameters."""
 

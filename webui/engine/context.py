@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import torch
 
 from webui.core.accepting import Acceptor
-from webui.core.errors import Cancelled, JobFailed, ModelError, NotFound
+from webui.core.errors import Cancelled, FieldError, JobFailed, ModelError, NotFound, ParameterError
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.recipes import ModelUse
 from webui.core.settings import Settings
-from webui.core.specs import Artifact, Component, PipelineSpec, Work
+from webui.core.specs import Artifact, Component, FeatureNetwork, PipelineSpec, Work
+from webui.library.marks import in_collection
 from webui.library.uploads import interning
 from webui.plugins.settings import extension_settings
 
@@ -39,7 +40,7 @@ from .work import estimates_path
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from webui.api import ResolvedModel
+    from webui.api import FeatureExtractor, ResolvedModel
     from webui.catalog.catalog import Catalog
     from webui.library.files import LibraryFiles
     from webui.library.uploads import UploadStore
@@ -199,6 +200,8 @@ class Place:
     count: int = 1
     title: str = ""
     """In place of the artifacts' own, unless empty."""
+    take: Callable[[Artifact], None] | None = None
+    """Is given the artifacts in place of the library."""
 
 
 class Producing(Protocol):
@@ -336,13 +339,41 @@ class JobContext:
         return self._production.saved(index)
 
     def run(
-        self, pipeline: str, params: Mapping[str, Any], *, index: int = 0, count: int = 1, title: str = ""
+        self,
+        pipeline: str,
+        params: Mapping[str, Any],
+        *,
+        index: int = 0,
+        count: int = 1,
+        title: str = "",
+        take: Callable[[Artifact], None] | None = None,
     ) -> tuple[ArtifactRecord, ...]:
         """See ``webui.api.Context.run``. Raises ValueError for places that are none."""
         if index < 0 or count < 1:
             raise ValueError(f"run: expected an index from 0 on and a count from 1 on, got {index} and {count}")
         self.check_cancelled()
-        return self._production.run_within(pipeline, params, Place(index, count, title))
+        return self._production.run_within(pipeline, params, Place(index, count, title, take))
+
+    @property
+    def feature_networks(self) -> Mapping[str, FeatureNetwork]:
+        return self._around.host.feature_networks
+
+    def feature_extractor(self, network: str, weights: str = "", resize: str = "") -> FeatureExtractor:
+        """See ``webui.api.Context.feature_extractor``."""
+        host = self._around.host
+        spec = host.feature_networks.get(network)
+        if spec is None:
+            known = ", ".join(host.feature_networks) or "none"
+            raise NotFound(f"there is no feature network {network[:100]!r}; there are: {known}.")
+        if resize and resize not in spec.resizes:
+            raise ParameterError([FieldError("resize", f"{spec.title} has {', '.join(spec.resizes)}", repr(resize))])
+        made = host.load_object(host.owner_of("feature_networks", network), spec.run)
+        extractor: FeatureExtractor = made(self._models, weights, resize or spec.resizes[0])
+        return extractor
+
+    def collection(self, name: str) -> list[str]:
+        """See ``webui.api.Context.collection``."""
+        return [f"artifact:{one}" for one in in_collection(self._around.files.root, name)]
 
     def use_model(self, use: ModelUse) -> None:
         if use not in self.uses:

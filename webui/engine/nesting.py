@@ -68,17 +68,7 @@ class InnerContext(JobContext):
         """What was not asked for is not kept, and its record names no file."""
         if artifact.index < self._place.count:
             return super().save(artifact)
-        return ArtifactRecord(
-            id="",
-            job_id=self.job.id,
-            index=artifact.index,
-            kind=artifact.kind,
-            path="",
-            media_type="",
-            size_bytes=0,
-            sha256="",
-            seed=artifact.seed,
-        )
+        return nowhere(self.job.id, artifact)
 
     def check_cancelled(self) -> None:
         self._outer.check_cancelled()
@@ -86,7 +76,24 @@ class InnerContext(JobContext):
 
     def _fold(self, event: JobProgress) -> None:
         place = self._place
+        if place.take is not None:
+            return  # what is made is none of the job's artifacts: whoever takes it tells how far that is
         self._outer.meter.fold(event.progress, range(place.index, place.index + place.count))
+
+
+def nowhere(job_id: str, artifact: Artifact) -> ArtifactRecord:
+    """The record of an artifact that the library does not keep."""
+    return ArtifactRecord(
+        id="",
+        job_id=job_id,
+        index=artifact.index,
+        kind=artifact.kind,
+        path="",
+        media_type="",
+        size_bytes=0,
+        sha256="",
+        seed=artifact.seed,
+    )
 
 
 def _nowhere(event: Any) -> None:

@@ -21,7 +21,7 @@ from webui.core.specs import Artifact, PipelineSpec
 from .context import Emit, JobContext, JobWarnings, Place, Surroundings
 from .device import fresh_state
 from .hooks import JobHooks, PictureContext
-from .nesting import MAX_DEPTH, InnerContext, settled
+from .nesting import MAX_DEPTH, InnerContext, nowhere, settled
 from .results import artifacts_of, checked, is_flat
 
 log = logging.getLogger(__name__)
@@ -139,6 +139,9 @@ class Production:
 
     def _keep(self, artifact: Artifact, recipe: Recipe, warnings: tuple[str, ...]) -> ArtifactRecord:
         """Into the library; of a run within a run, at its place among the artifacts of the job, with its own recipe."""
+        if self._place.take is not None:
+            self._place.take(artifact)
+            return nowhere(self._job.id, artifact)
         if self._outer is not None:
             index = self._place.index + artifact.index
             moved = dataclasses.replace(artifact, index=index, title=self._place.title or artifact.title)

@@ -144,6 +144,14 @@ class MarkStore:
         os.replace(temporary, file)
 
 
+def in_collection(root: Path, name: str) -> list[str]:
+    """Ids of the artifacts in the collection ``name`` of the library in ``root``; ids sort by the time of their job."""
+    wanted = name.casefold()
+    marks = MarkStore(root).read_all()
+    found = (one for one, said in marks.items() if wanted in (each.casefold() for each in said.collections))
+    return sorted(found, key=lambda one: (one.rpartition("-")[0], int(one.rpartition("-")[2])))
+
+
 def _folders(root: Path) -> Iterator[Path]:
     """``root`` and the folders below it that pictures may lie in."""
     yield root

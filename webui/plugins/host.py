@@ -27,6 +27,7 @@ from webui.core.specs import (
     ChoiceSource,
     CommandSpec,
     ExecutorSpec,
+    FeatureNetwork,
     ModelKind,
     PipelineSpec,
     PromptSyntax,
@@ -144,6 +145,10 @@ class ExtensionHost:
     @property
     def prompt_syntaxes(self) -> Mapping[str, PromptSyntax]:
         return types.MappingProxyType(self._declared.prompt_syntaxes)
+
+    @property
+    def feature_networks(self) -> Mapping[str, FeatureNetwork]:
+        return types.MappingProxyType(self._declared.feature_networks)
 
     @property
     def settings_specs(self) -> Mapping[str, SettingsSpec]:

@@ -13,6 +13,7 @@ from webui.core.specs import (
     ChoiceSource,
     CommandSpec,
     ExecutorSpec,
+    FeatureNetwork,
     ModelKind,
     PipelineSpec,
     PromptSyntax,
@@ -28,6 +29,7 @@ DECLARING_HOOKS: Mapping[str, tuple[str, type]] = MappingProxyType(
         "register_model_kinds": ("model_kinds", ModelKind),
         "register_choices": ("choices", ChoiceSource),
         "register_prompt_syntaxes": ("prompt_syntaxes", PromptSyntax),
+        "register_feature_networks": ("feature_networks", FeatureNetwork),
         "register_settings": ("settings", SettingsSpec),
         "register_executors": ("executors", ExecutorSpec),
         "register_tunnels": ("tunnels", TunnelSpec),
@@ -53,6 +55,7 @@ class Declared:
     model_kinds: dict[str, ModelKind] = field(default_factory=dict)
     choices: dict[str, ChoiceSource] = field(default_factory=dict)
     prompt_syntaxes: dict[str, PromptSyntax] = field(default_factory=dict)
+    feature_networks: dict[str, FeatureNetwork] = field(default_factory=dict)
     settings: dict[str, SettingsSpec] = field(default_factory=dict)
     executors: dict[str, ExecutorSpec] = field(default_factory=dict)
     tunnels: dict[str, TunnelSpec] = field(default_factory=dict)
@@ -87,12 +90,13 @@ class Declared:
 
 def _check(extension: str, spec: Any) -> None:
     """Rules of single declarations."""
-    if isinstance(spec, PipelineSpec):
-        if not _PIPELINE_ID.fullmatch(spec.id) or spec.extension != extension:
-            raise DeclarationError(f"pipeline id {spec.id!r}: expected {extension}.<name> in lower case")
-        if not _RUN.fullmatch(spec.run):
-            raise DeclarationError(f"pipeline {spec.id!r}: run is {spec.run!r}, expected 'package.module:Class'")
-    if isinstance(spec, (ChoiceSource, PromptSyntax)) and not (
+    if isinstance(spec, PipelineSpec) and (not _PIPELINE_ID.fullmatch(spec.id) or spec.extension != extension):
+        raise DeclarationError(f"pipeline id {spec.id!r}: expected {extension}.<name> in lower case")
+    if isinstance(spec, (PipelineSpec, FeatureNetwork)) and not _RUN.fullmatch(spec.run):
+        raise DeclarationError(f"{spec.id!r}: run is {spec.run!r}, expected 'package.module:Class'")
+    if isinstance(spec, FeatureNetwork) and not (spec.dim > 0 and spec.resizes):
+        raise DeclarationError(f"feature network {spec.id!r}: expected features and a way to resize")
+    if isinstance(spec, (ChoiceSource, PromptSyntax, FeatureNetwork)) and not (
         _PIPELINE_ID.fullmatch(spec.id) and spec.id.startswith(f"{extension}.")
     ):
         raise DeclarationError(f"id {spec.id!r}: expected {extension}.<name> in lower case")

@@ -33,7 +33,8 @@ def form_services(services: Services) -> FormServices:
 def choice_lists(services: Services) -> dict[str, Callable[[], Sequence[str]]]:
     """The lists that extensions declared, by name."""
     folders = services.settings.folders
-    return {name: partial(source.choices, folders) for name, source in services.host.choices.items()}
+    lists = {name: partial(source.choices, folders) for name, source in services.host.choices.items()}
+    return {**lists, "feature_networks": lambda: tuple(services.host.feature_networks)}
 
 
 def mount(app: FastAPI, services: Services) -> FastAPI:

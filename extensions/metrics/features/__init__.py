@@ -1,0 +1,1 @@
+"""Networks that read pictures, and the streaming pass of a set through one: pictures -> features on disk."""

@@ -1,0 +1,1 @@
+"""Scores of single pictures and of pairs."""
