@@ -1,4 +1,4 @@
-"""What is drawn from other pictures, as ``task.py`` says for text: sources made ready, their size, strength and noise."""
+"""What is drawn from other pictures, as ``task.py`` says for text: sources made ready, size, strength and noise."""
 
 from __future__ import annotations
 
