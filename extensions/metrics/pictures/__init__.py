@@ -1,1 +1,1 @@
-"""Scores of single pictures and of pairs."""
+"""Scores of single pictures and of pairs: pictures as arrays or tensors in, numbers out. Nothing here knows jobs."""
