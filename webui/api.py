@@ -48,11 +48,13 @@ from .core.specs import (
     ComponentKey,
     ExecutorSpec,
     FeatureNetwork,
+    LatentSpace,
     ModelKind,
     PipelineSpec,
     PromptQuestion,
     PromptReading,
     PromptRemark,
+    PromptRequest,
     PromptSyntax,
     SettingsSpec,
     TabSpec,
@@ -205,6 +207,54 @@ class FeatureExtractor(Protocol):
         """
 
 
+@runtime_checkable
+class LayeredExtractor(Protocol):
+    """What a ``FeatureExtractor`` may do beside: perceptual distances compare its layers. (1.4)"""
+
+    def layers(self, network: Any, batch: Any) -> Sequence[Any]:
+        """As ``read`` takes it -> activations, float32 [N,C,H,W] each, from fine to coarse."""
+
+
+@runtime_checkable
+class PromptJudge(Protocol):
+    """What a ``FeatureExtractor`` that classifies may do beside: accuracy of prompts is measured with it. (1.4)"""
+
+    def asked(self, prompt: str) -> PromptRequest | None:
+        """What the prompt asks for, by ``heads``; None where it asks for nothing that the network tells apart."""
+
+
+class LatentGenerator(Protocol):
+    """What ``LatentSpace.run`` makes. It holds no weights: what a lease of ``components`` gives is handed to ``map``
+    and ``synthesize`` as ``parts``. (1.4)
+    """
+
+    @property
+    def components(self) -> Mapping[str, Component]:
+        """To be leased together."""
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """What decides its pictures, for the record of a score: ``weights`` (their sha256), ``truncation`` ..."""
+
+    @property
+    def mapped(self) -> bool:
+        """Whether ``map`` leads to a space of its own (StyleGAN's W); where not, it answers z."""
+
+    def sample(self, count: int, generator: Any) -> Any:
+        """Points of z as the generator was trained on them, not truncated: float32 [N, ...] on the CPU."""
+
+    def labels(self, count: int, generator: Any) -> Any:
+        """Classes for ``count`` pictures; None where the generator knows none."""
+
+    def map(self, parts: Mapping[str, Any], z: Any, labels: Any) -> Any:
+        """z -> w, float32 [N, ...] on the device; points between two w are points of w."""
+
+    def synthesize(self, parts: Mapping[str, Any], w: Any, labels: Any, noise_seed: int) -> Any:
+        """w -> pictures, float32 [N,3,H,W] with -1..1 from black to white, neither clipped nor rounded. Where the
+        generator adds noise, all pictures of a call have the same, which ``noise_seed`` alone decides.
+        """
+
+
 class Context(Protocol):
     """What a running pipeline sees of the application, and all it may touch."""
 
@@ -256,6 +306,15 @@ class Context(Protocol):
     def feature_extractor(self, network: str, weights: str = "", resize: str = "") -> FeatureExtractor:
         """One of ``feature_networks``, ready to be leased; empty: its own weights, its usual way to resize. Raises
         NotFound, ParameterError, and ModelError where its weights are not there. (1.4)
+        """
+
+    @property
+    def latent_spaces(self) -> Mapping[str, LatentSpace]:
+        """Every generator that draws from a point, by id. (1.4)"""
+
+    def latent_generator(self, space: str, model: str = "") -> LatentGenerator:
+        """One of ``latent_spaces``, ready to be leased. Raises NotFound, and what its extension raises for a model that
+        is not there. (1.4)
         """
 
     def collection(self, name: str) -> Sequence[str]:
@@ -419,6 +478,11 @@ class Hooks:
         return ()
 
     @hookspec
+    def register_latent_spaces(self) -> Iterable[LatentSpace]:
+        """At start: generators that draw from a point."""
+        return ()
+
+    @hookspec
     def register_settings(self) -> Iterable[SettingsSpec]:
         """At start: settings of the extension."""
         return ()
@@ -496,6 +560,9 @@ __all__ = [
     "ImageContext",
     "Job",
     "JobFailed",
+    "LatentGenerator",
+    "LatentSpace",
+    "LayeredExtractor",
     "LifelikeError",
     "ModelError",
     "ModelKind",
@@ -508,9 +575,11 @@ __all__ = [
     "Params",
     "Pipeline",
     "PipelineSpec",
+    "PromptJudge",
     "PromptQuestion",
     "PromptReading",
     "PromptRemark",
+    "PromptRequest",
     "PromptSyntax",
     "Recipe",
     "ResolvedModel",

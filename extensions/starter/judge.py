@@ -63,6 +63,15 @@ class Judge(nn.Module):
         """float32 [N,3,H,W] in -1..1 -> float32 [N, D]."""
         return self.mixer(self.trunk(self.scaled(images)).flatten(1))
 
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """float32 [N,3,H,W] in -1..1 -> each nonlinearity of the trunk, float32 [N,C,h,w], fine to coarse."""
+        x, found = self.scaled(images), []
+        for layer in self.trunk:
+            x = layer(x)
+            if isinstance(layer, nn.SiLU):
+                found.append(x)
+        return found
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return self.told(self.features(images))
 

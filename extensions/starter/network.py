@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from webui.api import Component, ComponentKey, ModelError, Models
+from webui.api import Component, ComponentKey, ModelError, Models, PromptRequest
 
 from .config import BUNDLED
 from .judge import Judge, load_judge
+from .world.reading import requested_heads
 
 
 class JudgeNetwork:
@@ -55,6 +56,18 @@ class JudgeNetwork:
     def read(self, network: Judge, batch: Tensor) -> Mapping[str, Tensor]:
         features = network.features(batch)
         return {"features": features, **network.told(features)}
+
+    def layers(self, network: Judge, batch: Tensor) -> Sequence[Tensor]:
+        """The trunk's activations, at 32, 16, 8 ... of 64 pixels."""
+        return network.layers(batch)
+
+    def asked(self, prompt: str) -> PromptRequest | None:
+        """What a prompt of the drawing world asks for, by the heads that this judge has."""
+        said = requested_heads(prompt)
+        if said is None:
+            return None
+        named, implied = ({n: v for n, v in part.items() if v in self.heads.get(n, ())} for part in said)
+        return PromptRequest(named, implied) if named else None
 
 
 def _sha256(folder: Path) -> str:

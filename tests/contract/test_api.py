@@ -34,6 +34,7 @@ def test_the_hooks_are_those_of_this_api_version() -> None:
         "register_choices": [],
         "register_prompt_syntaxes": [],
         "register_feature_networks": [],
+        "register_latent_spaces": [],
         "register_settings": [],
         "register_executors": [],
         "register_tunnels": [],

@@ -187,6 +187,32 @@ class FeatureNetwork:
 
 
 @dataclass(frozen=True)
+class PromptRequest:
+    """What a prompt asks a picture to show, by the heads of a network that classifies: head -> value. (1.4)"""
+
+    named: Mapping[str, str]
+    """What it says."""
+    implied: Mapping[str, str] = field(default_factory=dict)
+    """What it denies by leaving it out, such as a hat."""
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """A generator that draws a picture from a point: what paths and edits walk in. Its id is ``extension.name``. (1.4)
+
+    ``run`` is ``"package.module:Class"``, imported in the worker alone, and made as ``Class(models, model)`` with
+    ``webui.api.Models`` and a reference to a model of ``kind`` (empty: the extension's own choice). What is made is a
+    ``webui.api.LatentGenerator``.
+    """
+
+    id: str
+    title: str
+    run: str
+    kind: str = ""
+    """Of the models that can be chosen; empty where there is no choice."""
+
+
+@dataclass(frozen=True)
 class SettingsSpec:
     """The settings of one extension, declared like parameters."""
 

@@ -24,7 +24,7 @@ from webui.core.errors import Cancelled, FieldError, JobFailed, ModelError, NotF
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.recipes import ModelUse
 from webui.core.settings import Settings
-from webui.core.specs import Artifact, Component, FeatureNetwork, PipelineSpec, Work
+from webui.core.specs import Artifact, Component, FeatureNetwork, LatentSpace, PipelineSpec, Work
 from webui.library.marks import in_collection
 from webui.library.uploads import interning
 from webui.plugins.settings import extension_settings
@@ -40,7 +40,7 @@ from .work import estimates_path
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from webui.api import FeatureExtractor, ResolvedModel
+    from webui.api import FeatureExtractor, LatentGenerator, ResolvedModel
     from webui.catalog.catalog import Catalog
     from webui.library.files import LibraryFiles
     from webui.library.uploads import UploadStore
@@ -370,6 +370,22 @@ class JobContext:
         made = host.load_object(host.owner_of("feature_networks", network), spec.run)
         extractor: FeatureExtractor = made(self._models, weights, resize or spec.resizes[0])
         return extractor
+
+    @property
+    def latent_spaces(self) -> Mapping[str, LatentSpace]:
+        return self._around.host.latent_spaces
+
+    def latent_generator(self, space: str, model: str = "") -> LatentGenerator:
+        """See ``webui.api.Context.latent_generator``."""
+        host = self._around.host
+        spec = host.latent_spaces.get(space)
+        if spec is None:
+            known = ", ".join(host.latent_spaces) or "none"
+            raise NotFound(f"there is no latent space {space[:100]!r}; there are: {known}.")
+        generator: LatentGenerator = host.load_object(host.owner_of("latent_spaces", space), spec.run)(
+            self._models, model
+        )
+        return generator
 
     def collection(self, name: str) -> list[str]:
         """See ``webui.api.Context.collection``."""

@@ -28,6 +28,7 @@ from webui.core.specs import (
     CommandSpec,
     ExecutorSpec,
     FeatureNetwork,
+    LatentSpace,
     ModelKind,
     PipelineSpec,
     PromptSyntax,
@@ -149,6 +150,10 @@ class ExtensionHost:
     @property
     def feature_networks(self) -> Mapping[str, FeatureNetwork]:
         return types.MappingProxyType(self._declared.feature_networks)
+
+    @property
+    def latent_spaces(self) -> Mapping[str, LatentSpace]:
+        return types.MappingProxyType(self._declared.latent_spaces)
 
     @property
     def settings_specs(self) -> Mapping[str, SettingsSpec]:

@@ -14,6 +14,7 @@ from webui.core.specs import (
     CommandSpec,
     ExecutorSpec,
     FeatureNetwork,
+    LatentSpace,
     ModelKind,
     PipelineSpec,
     PromptSyntax,
@@ -30,6 +31,7 @@ DECLARING_HOOKS: Mapping[str, tuple[str, type]] = MappingProxyType(
         "register_choices": ("choices", ChoiceSource),
         "register_prompt_syntaxes": ("prompt_syntaxes", PromptSyntax),
         "register_feature_networks": ("feature_networks", FeatureNetwork),
+        "register_latent_spaces": ("latent_spaces", LatentSpace),
         "register_settings": ("settings", SettingsSpec),
         "register_executors": ("executors", ExecutorSpec),
         "register_tunnels": ("tunnels", TunnelSpec),
@@ -56,6 +58,7 @@ class Declared:
     choices: dict[str, ChoiceSource] = field(default_factory=dict)
     prompt_syntaxes: dict[str, PromptSyntax] = field(default_factory=dict)
     feature_networks: dict[str, FeatureNetwork] = field(default_factory=dict)
+    latent_spaces: dict[str, LatentSpace] = field(default_factory=dict)
     settings: dict[str, SettingsSpec] = field(default_factory=dict)
     executors: dict[str, ExecutorSpec] = field(default_factory=dict)
     tunnels: dict[str, TunnelSpec] = field(default_factory=dict)
@@ -92,11 +95,11 @@ def _check(extension: str, spec: Any) -> None:
     """Rules of single declarations."""
     if isinstance(spec, PipelineSpec) and (not _PIPELINE_ID.fullmatch(spec.id) or spec.extension != extension):
         raise DeclarationError(f"pipeline id {spec.id!r}: expected {extension}.<name> in lower case")
-    if isinstance(spec, (PipelineSpec, FeatureNetwork)) and not _RUN.fullmatch(spec.run):
+    if isinstance(spec, (PipelineSpec, FeatureNetwork, LatentSpace)) and not _RUN.fullmatch(spec.run):
         raise DeclarationError(f"{spec.id!r}: run is {spec.run!r}, expected 'package.module:Class'")
     if isinstance(spec, FeatureNetwork) and not (spec.dim > 0 and spec.resizes):
         raise DeclarationError(f"feature network {spec.id!r}: expected features and a way to resize")
-    if isinstance(spec, (ChoiceSource, PromptSyntax, FeatureNetwork)) and not (
+    if isinstance(spec, (ChoiceSource, PromptSyntax, FeatureNetwork, LatentSpace)) and not (
         _PIPELINE_ID.fullmatch(spec.id) and spec.id.startswith(f"{extension}.")
     ):
         raise DeclarationError(f"id {spec.id!r}: expected {extension}.<name> in lower case")

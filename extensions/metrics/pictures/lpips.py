@@ -91,9 +91,7 @@ def _squeeze() -> list[nn.Module]:
 _LAYERS = {"alex": _alex, "vgg": _vgg, "squeeze": _squeeze}
 
 
-def layer_distances(
-    a: Sequence[Tensor], b: Sequence[Tensor], weights: Sequence[Tensor] | None = None
-) -> list[Tensor]:
+def layer_distances(a: Sequence[Tensor], b: Sequence[Tensor], weights: Sequence[Tensor] | None = None) -> list[Tensor]:
     """The weighted squared difference of each layer: [N,C,H,W] pairs -> [N,H,W]. Without ``weights`` (each [C]) all
     channels weigh 1.
     """
@@ -121,7 +119,10 @@ def spread(distances: Sequence[Tensor], height: int, width: int) -> Tensor:
     """[N,H,W] of each layer -> [N,height,width]: where the pictures differ."""
     size = (height, width)
     return torch.stack(
-        [functional.interpolate(one[:, None], size=size, mode="bilinear", align_corners=False)[:, 0] for one in distances]
+        [
+            functional.interpolate(one[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+            for one in distances
+        ]
     ).sum(dim=0)
 
 

@@ -30,8 +30,10 @@ def patch_features(rgb: NDArray[np.uint8], patch_px: int, *, overlap: float = 0.
     """
     height, width = (edge // patch_px * patch_px for edge in rgb.shape[:2])
     if patch_px % 2 or not height or not width:
-        raise ValueError(f"NIQE: expected patches of an even edge in a picture that holds one, got {patch_px} pixels in "
-                         f"{rgb.shape[1]} x {rgb.shape[0]}")  # fmt: skip
+        raise ValueError(
+            f"NIQE: expected patches of an even edge in a picture that holds one, got {patch_px} pixels in "
+            f"{rgb.shape[1]} x {rgb.shape[0]}"
+        )
     picture = grey(rgb)[:height, :width]
     step = max(2, round(patch_px * (1 - overlap)) // 2 * 2)
     whole = normalise(picture, "nearest")
@@ -59,8 +61,6 @@ def _features(patches: Array) -> Array:
         fit = fit_asymmetric(neighbour_products(patches, shift).reshape(count, -1))
         columns += [fit.shape, fit.mean, fit.beta_left, fit.beta_right]
     return np.stack(columns, axis=1)
-
-
 
 
 def niqe(rgb: NDArray[np.uint8], model: Pristine) -> float:

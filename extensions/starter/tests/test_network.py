@@ -12,6 +12,7 @@ from PIL import Image
 from extensions.starter.config import BUNDLED
 from extensions.starter.judge import load_judge
 from extensions.starter.network import JudgeNetwork
+from webui.api import LayeredExtractor, PromptJudge
 from webui.testing import make_studio, model_files
 
 
@@ -41,3 +42,29 @@ def test_features_and_heads_are_the_judges_own(network: JudgeNetwork) -> None:
 
 def test_the_file_is_the_bundled_one(network: JudgeNetwork) -> None:
     assert Path(network.component.key.path) == (BUNDLED / "judge").resolve()
+
+
+def test_layers_are_what_the_features_come_from(network: JudgeNetwork) -> None:
+    assert isinstance(network, LayeredExtractor)
+    judge = load_judge(BUNDLED / "judge")
+    batch = torch.rand((2, 3, 64, 64), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        layers = network.layers(judge, batch)
+        assert torch.equal(judge.mixer(layers[-1].flatten(1)), judge.features(batch))
+    sides = [layer.shape[-1] for layer in layers]
+    assert sides == sorted(sides, reverse=True)
+    assert all(layer.ndim == 4 and len(layer) == 2 for layer in layers)
+
+
+def test_a_prompt_asks_for_heads_of_the_judge(network: JudgeNetwork) -> None:
+    assert isinstance(network, PromptJudge)
+    asked = network.asked("a smiling person with long red hair, blue background")
+    assert asked is not None
+    assert asked.named == {
+        "avatar.mood": "smiling",
+        "avatar.hair_style": "long",
+        "avatar.hair_colour": "red",
+        "avatar.background": "blue",
+    }
+    assert asked.implied["avatar.hat"] == "none"
+    assert network.asked("a spaceship") is None

@@ -16,6 +16,7 @@ from . import scene_captions as scene_en
 from . import scene_captions_zh as scene_zh
 from .attributes import AVATAR_SPEC
 from .scenes import SCENE_SPEC
+from .subject import head_name
 from .wording import Options
 
 Values = Mapping[str, str]
@@ -84,6 +85,18 @@ def read_prompt(text: str) -> Request | None:
     )
 
 
+def requested_heads(text: str) -> tuple[Values, Values] | None:
+    """``read_prompt``, named and implied, by the heads of the judge."""
+    request = read_prompt(text)
+    if request is None:
+        return None
+    named, implied = (
+        {head_name(request.domain, name): value for name, value in part.items()}
+        for part in (request.named, request.implied)
+    )
+    return named, implied
+
+
 def _nouns(text: str, domain: str) -> int:
     words = len(re.findall(rf"\b(?:{'|'.join(_NOUNS[domain])})\b", text))
     return words + sum(text.count(noun) for noun in _NOUNS_ZH[domain])
@@ -120,7 +133,8 @@ def _lexicon(domain: str) -> tuple[tuple[re.Pattern[str], Mapping[str, Values]],
 
 def _pattern(texts: Sequence[str]) -> re.Pattern[str]:
     """Letters of the Latin alphabet must end where the phrase does; Chinese writes no gaps."""
-    return re.compile("|".join(rf"(?<![a-z]){re.escape(t)}(?![a-z])" if t[0] < "\u3000" else re.escape(t) for t in texts))
+    latin = (rf"(?<![a-z]){re.escape(text)}(?![a-z])" for text in texts if text[0] < "\u3000")
+    return re.compile("|".join([*latin, *(re.escape(text) for text in texts if text[0] >= "\u3000")]))
 
 
 def _each(name: str, options: Options) -> Iterator[tuple[str, Values]]:

@@ -33,8 +33,13 @@ def form_services(services: Services) -> FormServices:
 def choice_lists(services: Services) -> dict[str, Callable[[], Sequence[str]]]:
     """The lists that extensions declared, by name."""
     folders = services.settings.folders
-    lists = {name: partial(source.choices, folders) for name, source in services.host.choices.items()}
-    return {**lists, "feature_networks": lambda: tuple(services.host.feature_networks)}
+    lists: dict[str, Callable[[], Sequence[str]]] = {
+        name: partial(source.choices, folders) for name, source in services.host.choices.items()
+    }
+    host = services.host
+    lists["feature_networks"] = lambda: tuple(host.feature_networks)
+    lists["latent_spaces"] = lambda: tuple(host.latent_spaces)
+    return lists
 
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
