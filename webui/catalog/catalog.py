@@ -22,7 +22,7 @@ from .gguf import gguf_header
 from .hashes import HashStore
 from .headers import Header, read_header
 from .index import read_index, write_index
-from .recognise import recognise, recommended_for
+from .recognise import Recognised, holds_vectors, recognise, recommended_for
 from .scan import Candidate, candidates, single
 from .sidecars import says_v_prediction
 from .torch_files import torch_header
@@ -339,7 +339,10 @@ def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
         size_bytes=candidate.size_bytes,
     )
     try:
-        found = recognise(read_table(candidate.path))
+        header = read_table(candidate.path)
+        found = recognise(header)
+        if found.kind == "unknown" and guess == "embedding" and header.shapes and holds_vectors(header):
+            found = Recognised("embedding")
     except ModelError as error:
         return replace(entry, problem=error.message)
     except OSError as error:

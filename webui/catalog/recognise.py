@@ -246,9 +246,14 @@ def _embedding(header: Header) -> Recognised | None:
             2,
         ):
             family = CONTEXT_SIZES.get(shape[-1], "") if shape[-1] in (768, 1024) else ""
-            if key == "emb_params" or family:
+            if key == "emb_params" or key.startswith("string_to_param") or family:
                 return Recognised("embedding", family)
     return None
+
+
+def holds_vectors(header: Header) -> bool:
+    """Whether it may be an embedding of some text encoder, where the folder says that it is one."""
+    return len(header.shapes) <= 2 and all(len(shape) in (1, 2) for shape in header.shapes.values())
 
 
 def _unet(header: Header) -> Recognised | None:

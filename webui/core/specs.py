@@ -127,6 +127,10 @@ class PromptQuestion:
     """How many of them its text encoder takes at once."""
     token: Callable[[str], int | None]
     """The number of one token as the vocabulary has it, such as ``,</w>``; None where it has none."""
+    models: Callable[[str], Sequence[Any]] = lambda _kind: ()
+    """Usable models of a kind, as ``webui.api.Models.listed`` gives them. (1.4)"""
+    shapes: Callable[[Path], Mapping[str, tuple[int, ...]]] = lambda _path: {}
+    """Name -> shape of the tensors of a weights file; nothing where it cannot be read. (1.4)"""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from extensions.diffusion.models.vaes import with_vae
 from extensions.diffusion.params import Drawn
 from extensions.diffusion.prompts.words import Words
 from extensions.diffusion.text import telling
+from extensions.diffusion.text.inversion import Embeddings
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
 from . import decoding, previews, seamless
@@ -75,6 +76,7 @@ class Drawing:
         weights = {name: part.path for name, part in self._plan.parts.items() if name in speed.DENOISERS}
         quantizing.check(params.quantization, context.device, weights)
         self._networks = Networks(params, context)
+        self._embeddings = Embeddings(context)
         self._measures = Measures(self._usable_attention(), self._chooser())
 
     def draw(self, indices: Sequence[int]) -> list[Image.Image]:
@@ -271,7 +273,14 @@ class Drawing:
         clip_skip = self._params.clip_skip
         if telling.speaks_clip(pipe, components):
             zero_blank = bool(pipe.config.get("force_zeros_for_empty_prompt"))
-            conditions = telling.encode(components, words, self._task.steps, clip_skip, zero_blank=zero_blank)
+            conditions = telling.encode(
+                components,
+                words,
+                self._task.steps,
+                clip_skip,
+                zero_blank=zero_blank,
+                embeddings=self._embeddings,
+            )
             return telling.tell(pipe, call, conditions, count)
         notes = [telling.left_out(pipe, words, clip_skip)]
         for name, text in (("prompt", words.plain_prompt), ("negative prompt", words.plain_negative)):
@@ -284,9 +293,9 @@ class Drawing:
     def infotext(self) -> dict[str, str]:
         """What the drawing adds to the text that other programs read."""
         pairs = {"Sampler": self.sampler}
-        if self._networks.used:
-            rows = (f"{name}: {digest[:12]}" for name, digest in self._networks.used.items())
-            pairs["Lora hashes"] = ", ".join(rows)
+        for key, used in (("Lora hashes", self._networks.used), ("TI hashes", self._embeddings.used)):
+            if used:
+                pairs[key] = ", ".join(f"{name}: {digest[:12]}" for name, digest in used.items())
         return pairs
 
     def _warn_of(self, *notes: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from .embeddings import goes_on
 from .program import Body
 
 BACKTRACK = 20
@@ -48,8 +49,16 @@ def _broken(tokens: list[int], weights: list[float], comma: int | None, length: 
         end = min(len(tokens), start + length)
         if end < len(tokens) and tokens[end] != comma:
             back = range(end - 1, max(start, end - BACKTRACK) - 1, -1)
-            end = next((at + 1 for at in back if tokens[at] == comma), end)
+            end = next((at + 1 for at in back if tokens[at] == comma), _before_vectors(tokens, start, end))
         made.append(Chunk(tokens[start:end], weights[start:end]))
         start = end
         if start >= len(tokens):
             return made
+
+
+def _before_vectors(tokens: list[int], start: int, end: int) -> int:
+    """``end``, or the place before the embedding that it would part, where a chunk that begins at ``start`` has one."""
+    whole = end
+    while whole > start and goes_on(tokens[whole]):
+        whole -= 1
+    return whole if whole > start else end

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from webui.api import PromptQuestion, PromptReading, PromptRemark
+from webui.api import PromptQuestion, PromptReading, PromptRemark, ResolvedModel
 
-from . import wildcards
+from . import embeddings, wildcards
 from .chunks import chunks
 from .grammar import Prompt, parse
 from .program import timeline
@@ -27,21 +27,47 @@ def read(question: PromptQuestion) -> PromptReading:
     found = wildcards.find(question.text)
     remarks = [wildcards.missing(one) for one in found if not files.lines(one.name)]
     remarks += parse(question.text, negative=question.negative).remarks
+    models = {path.stem: model for model in question.models(embeddings.KIND) if (path := model.path) is not None}
+    names = embeddings.Names(models)
+    for named in names.find(question.text):
+        remarks += _said_of(named, models.get(named.name), question.family)
     drawn, _ = wildcards.Draw(files, question.seed).expand(question.text)
-    counts = _counts(parse(drawn, negative=question.negative), question)
+    counts = _counts(parse(drawn, negative=question.negative), question, names, models)
     return PromptReading(counts, _told(remarks), exact=not found)
 
 
-def _counts(prompt: Prompt, question: PromptQuestion) -> tuple[int, ...]:
+def _said_of(named: embeddings.Named, model: ResolvedModel | None, family: str) -> list[Remark]:
+    """What is to be said of an embedding's name in a prompt for a model of ``family``."""
+    if model is None:
+        return [embeddings.missing(named)]
+    if not family or not model.family or model.family == family:
+        return []
+    words = "The embedding {name} was made for another family of models ({family})."
+    end = named.start + len(named.text)
+    return [Remark(named.start, end, words, {"name": named.name, "family": model.family})]
+
+
+def _counts(
+    prompt: Prompt, question: PromptQuestion, names: embeddings.Names, models: Mapping[str, ResolvedModel]
+) -> tuple[int, ...]:
     if question.family not in _IN_CHUNKS:
         words = Words(prompt, prompt)
         return (len(question.tokenize(words.plain_prompt)),)
     known: dict[str, list[int]] = {}
+    numbers = embeddings.Numbers()
 
     def tokenize(text: str) -> list[int]:
         if text not in known:
-            known[text] = list(question.tokenize(text))
+            known[text] = [token for piece in names.pieces(text) for token in of_piece(piece)]
         return known[text]
+
+    def of_piece(piece: str | embeddings.Named) -> Sequence[int]:
+        if isinstance(piece, str):
+            return question.tokenize(piece)
+        model = models.get(piece.name)
+        if model is None or model.path is None:
+            return ()
+        return numbers.of(piece.name, min(embeddings.vector_count(question.shapes(model.path)), embeddings.VECTORS_MAX))
 
     comma = question.token(",</w>")
     bodies = {body for part in prompt.parts for _, body in timeline(part, _STEPS)}

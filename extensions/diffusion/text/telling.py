@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from extensions.diffusion.models.guidance import Call
+from extensions.diffusion.prompts.embeddings import asked
 from extensions.diffusion.prompts.words import Words
 
 from .conditioning import Conditioned, embeds_arguments
+from .inversion import Embeddings
 from .text_encoding import ClipEncoders, Conditions, can_encode
 
 _SAID_BY = ("prompt", "negative_prompt")
@@ -23,9 +25,19 @@ def speaks_clip(pipe: Any, components: Mapping[str, Any]) -> bool:
     return "unet" in components and "prompt_embeds" in known and can_encode(components)
 
 
-def encode(components: Mapping[str, Any], words: Words, steps: int, clip_skip: int, *, zero_blank: bool) -> Conditions:
-    """The embeddings of ``words``, from ``components`` with tokenizers and text encoders alone."""
-    encoders = ClipEncoders(components, clip_skip)
+def encode(
+    components: Mapping[str, Any],
+    words: Words,
+    steps: int,
+    clip_skip: int,
+    *,
+    zero_blank: bool,
+    embeddings: Embeddings | None = None,
+) -> Conditions:
+    """The embeddings of ``words``, from ``components`` with tokenizers and text encoders alone. Raises ModelError for
+    one of ``embeddings`` that is another model's.
+    """
+    encoders = ClipEncoders(components, clip_skip, embeddings)
     return encoders.conditions(words.prompt, words.negative, steps, zero_blank=zero_blank)
 
 
@@ -48,6 +60,8 @@ def left_out(pipe: Any, words: Words, clip_skip: int) -> str:
     """What a pipeline that takes plain text ignores of ``words``, as a sentence; empty where nothing."""
     names = {"weights": "weights", "schedules": "schedules and turns", "AND": "AND", "BREAK": "BREAK"}
     ignored = [names[name] for name in names if name in words.features]
+    if any(asked(text) for text in words.texts):
+        ignored.append("embeddings")
     if clip_skip > 1:
         ignored.append("clip skip")
     if not ignored:

@@ -6,8 +6,9 @@ Needs the tokenizers and text encoders alone, so that they may be leased, and gi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ import torch
 from extensions.diffusion.prompts.chunks import Chunk, chunks
 from extensions.diffusion.prompts.grammar import Prompt
 from extensions.diffusion.prompts.program import Body, timeline
+
+from .inversion import Embeddings, Table, put_in
 
 _MARKS = 2
 """Tokens of a chunk that are no text: start and end."""
@@ -77,18 +80,27 @@ def can_encode(components: Mapping[str, Any]) -> bool:
 class ClipEncoders:
     """The text encoders of one model, with what they were asked already."""
 
-    def __init__(self, components: Mapping[str, Any], clip_skip: int = 1) -> None:
+    def __init__(self, components: Mapping[str, Any], clip_skip: int = 1, embeddings: Embeddings | None = None) -> None:
         """``components``: ``tokenizer`` and ``text_encoder``, and SDXL's ``tokenizer_2`` and ``text_encoder_2``.
 
         ``clip_skip`` counts from the last layer, which is 1. SDXL was trained on the one before: 1 and 2 are the same
-        there.
+        there. ``embeddings``: those whose names may stand in a text.
         """
         double = components.get("text_encoder_2") is not None
         layer = max(2, clip_skip) if double else clip_skip
+        names = [name for name in ("text_encoder", "text_encoder_2") if components.get(name) is not None]
+        widths = {name: int(components[name].config.hidden_size) for name in names}
+        table = Table(embeddings, widths) if embeddings is not None else None
         self._encoders = [
-            _Encoder(components[f"tokenizer{suffix}"], components[f"text_encoder{suffix}"], layer, last_norm=not double)
-            for suffix in ("", "_2")
-            if components.get(f"text_encoder{suffix}") is not None
+            _Encoder(
+                components[name.replace("text_encoder", "tokenizer")],
+                components[name],
+                layer,
+                last_norm=not double,
+                read=partial(table.tokens, encoder=name) if table is not None else None,
+                rows=partial(table.rows, encoder=name) if table is not None else None,
+            )
+            for name in names
         ]
         self._known: dict[Body, Encoded] = {}
 
@@ -124,7 +136,20 @@ class ClipEncoders:
 
 
 class _Encoder:
-    def __init__(self, tokenizer: Any, model: Any, layer: int, *, last_norm: bool) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        model: Any,
+        layer: int,
+        *,
+        last_norm: bool,
+        read: Callable[..., Sequence[int]] | None = None,
+        rows: Callable[[Sequence[int]], Mapping[int, torch.Tensor]] | None = None,
+    ) -> None:
+        """``read(text, tokenize=...)`` gives the tokens of a text where names of embeddings may stand in it;
+        ``rows(tokens)`` what stands in the place of those that are none.
+        """
+        self._read, self._rows = read, rows
         self._tokenizer = tokenizer
         self._model = model
         self._layer = min(layer, int(model.config.num_hidden_layers))
@@ -132,6 +157,7 @@ class _Encoder:
         longest = min(int(tokenizer.model_max_length), int(model.config.max_position_embeddings))
         self._length = longest - _MARKS
         comma = tokenizer.convert_tokens_to_ids(",</w>")
+        self._blank = next(token for token in range(3) if token not in (tokenizer.bos_token_id, tokenizer.eos_token_id))
         self._comma = None if comma in (None, tokenizer.unk_token_id) else int(comma)
 
     @property
@@ -145,6 +171,9 @@ class _Encoder:
         return torch.cat([embeds for embeds, _ in made], dim=1), made[0][1]
 
     def _tokens(self, text: str) -> Sequence[int]:
+        return self._words(text) if self._read is None else self._read(text, tokenize=self._words)
+
+    def _words(self, text: str) -> Sequence[int]:
         tokens: list[int] = self._tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)[
             "input_ids"
         ]
@@ -155,11 +184,15 @@ class _Encoder:
         tokenizer, model = self._tokenizer, self._model
         text = [tokenizer.bos_token_id, *chunk.tokens, tokenizer.eos_token_id]
         padding = self._length + _MARKS - len(text)
+        rows = self._rows(text) if self._rows is not None else {}
+        if rows:  # any token but those by which the encoder finds the end
+            text = [self._blank if place in rows else token for place, token in enumerate(text)]
         ids = torch.tensor([[*text, *[tokenizer.pad_token_id] * padding]], device=model.device)
         mask = None
         if getattr(model.config, "use_attention_mask", False):
             mask = torch.tensor([[*[1] * len(text), *[0] * padding]], device=model.device)
-        answer = model(ids, attention_mask=mask, output_hidden_states=True)
+        with put_in(model, rows):
+            answer = model(ids, attention_mask=mask, output_hidden_states=True)
         pooled = answer[0] if answer[0].ndim == 2 else None
         if self._last_norm and self._layer == 1:
             embeds = answer.last_hidden_state

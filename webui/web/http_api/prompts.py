@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from webui.catalog.catalog import read_table
 from webui.core.errors import FieldError, LifelikeError, NotFound, ParameterError
 from webui.core.specs import PromptQuestion, PromptReading, PromptSyntax
 from webui.web.services import Services
@@ -92,6 +95,8 @@ def _read(services: Services, asked: PromptAsked) -> dict[str, Any]:
         tokenize=tokens.tokenize,
         limit=tokens.limit,
         token=tokens.token,
+        models=lambda kind: [entry for entry in services.catalog.entries(kind) if entry.usable],
+        shapes=_shapes,
     )
     syntax = services.host.prompt_syntaxes.get(asked.syntax)
     if syntax is None and asked.syntax:
@@ -114,6 +119,13 @@ def _read(services: Services, asked: PromptAsked) -> dict[str, Any]:
             for row in reading.remarks
         ],
     }
+
+
+def _shapes(path: Path) -> Mapping[str, tuple[int, ...]]:
+    try:
+        return read_table(path).shapes
+    except (LifelikeError, OSError):
+        return {}
 
 
 def _by(syntax: PromptSyntax, question: PromptQuestion) -> PromptReading:
