@@ -287,7 +287,7 @@ class Context(Protocol):
     @property
     def work_dir(self) -> Path:
         """A folder of this job that outlives a crash of the worker: checkpoints of a long run. Removed when the job is
-        done.
+        done, and when it is stopped unless ``PipelineSpec.keeps_work``.
         """
 
     def pending(self, total: int, weights: Sequence[float] = ()) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -58,6 +59,7 @@ class Studio:
             self.catalog,
             interning(self.uploads, allow_paths=self.allow_paths),
             partial(extension_settings, self.settings, self.host),
+            lambda path, field: self.settings.requested_folder(path, os.environ, field),
         )
         return acceptor(spec, raw)
 

@@ -31,6 +31,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             tab="starter",
             description="All networks from nothing, on drawn pictures; goes on where it was stopped.",
             outputs="file",
+            keeps_work=True,
         ),
         PipelineSpec(
             id="starter.evaluate",

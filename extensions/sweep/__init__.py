@@ -21,6 +21,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             tab="sweep",
             description="Any pipeline over many values of up to three of its parameters: labelled grids and a table.",
             accept=accept,
+            keeps_work=True,
             examples=(
                 {
                     "title": "Steps and guidance",

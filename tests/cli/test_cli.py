@@ -66,6 +66,19 @@ def test_same_seed_same_bytes(run: Run, tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+def test_a_job_that_failed_is_resumed_from_what_it_left(run: Run) -> None:
+    status, out, err = run("run", "squares", "--count", 3, "--seed", 5, "--mood", "raises", "--json")
+    assert status == 1, err
+    job = last_line(out)["job"]
+    assert [one["seed"] for one in last_line(out)["artifacts"]] == [5]
+    status, out, err = run("run", "squares", "--resume", job, "--json")
+    assert status == 0, err
+    assert [(one["id"], one["seed"]) for one in last_line(out)["artifacts"]] == [(f"{job}-1", 6), (f"{job}-2", 7)]
+    status, _, err = run("run", "squares", "--resume", job)
+    assert status == 2, "it is done"
+    assert "left something" in err
+
+
 def test_without_json_it_prints_the_paths(run: Run) -> None:
     status, out, _ = run("run", "squares", "--seed", 1)
     assert status == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +55,13 @@ def acceptor(accept: Any) -> Acceptor:
         api.PipelineSpec("many.paint", "Many", Many, ".work:Many", accept=accept),
     )
     settings = {"many": {"most": 7}}
-    return Acceptor({spec.id: spec for spec in specs}, Models(), lambda row, value: f"upload:{value}", settings.get)  # type: ignore[arg-type]
+    return Acceptor(
+        {spec.id: spec for spec in specs},
+        Models(),
+        lambda row, value: f"upload:{value}",
+        settings.get,
+        lambda path, field: Path(path),
+    )  # type: ignore[arg-type]
 
 
 def run(accept: Any, **raw: Any) -> dict[str, Any]:

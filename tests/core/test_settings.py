@@ -52,3 +52,15 @@ def test_a_requested_folder_is_below_the_data_folder_unless_the_owner_alone_asks
     for path in ("", " ", "nothing", "a\0b", "~nobody-of-that-name/x"):
         with pytest.raises(ParameterError, match="a folder that is there"):
             own.requested_folder(path, {})
+
+
+def test_beyond_this_machine_only_allowed_folders_are_named(tmp_path: Path) -> None:
+    allowed, other = tmp_path / "allowed", tmp_path / "other"
+    (allowed / "in").mkdir(parents=True)
+    other.mkdir()
+    (allowed / "out").symlink_to(other)
+    settings = Settings(data_dir=tmp_path / "data", host="0.0.0.0", allowed_folders=(allowed,))
+    assert settings.requested_folder(str(allowed / "in"), {}) == (allowed / "in").resolve()
+    for path in (other, allowed / "out", allowed / ".." / "other", Path("/")):
+        with pytest.raises(ParameterError, match="that is allowed"):
+            settings.requested_folder(str(path), {})

@@ -40,6 +40,7 @@ TOY_INIT = """
     def register_pipelines():
         return [
             spec("make", "Make"), spec("once", "Make", resumable=False), spec("slow", "Make", timeout_s=0.05),
+            spec("keeps", "Make", keeps_work=True),
             spec("nowhere", "NotThere"), spec("no_run", "NoRun"), spec("breaks_at_import", "Broken"),
         ]
 

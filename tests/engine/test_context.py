@@ -15,7 +15,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from webui.api import Context, Models
-from webui.engine.context import JobContext, JobModels, remove_stale_work
+from webui.core.work_folders import remove_stale
+from webui.engine.context import JobContext, JobModels
 
 INIT = """
     from webui.api import Params, PipelineSpec, hookimpl, image, integer, text
@@ -140,12 +141,12 @@ def test_a_wrong_use_is_the_pipeline_s_fault(look: Any) -> None:
 
 def test_work_of_jobs_long_gone_is_removed(lab: Any) -> None:
     base = lab.settings.data_dir / "work"
-    assert remove_stale_work(lab.settings) == []
+    assert remove_stale(lab.settings) == []
     for name, days in (("old", 40), ("new", 1)):
         (base / name).mkdir(parents=True)
         (base / name / "checkpoint").write_text("x")
         then = time.time() - days * 86_400
         for path in (base / name / "checkpoint", base / name):
             os.utime(path, (then, then))
-    assert remove_stale_work(lab.settings) == ["old"]
+    assert remove_stale(lab.settings) == ["old"]
     assert [path.name for path in base.iterdir()] == ["new"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from webui.core.jobs import Job
+from webui.core.work_folders import keep, left_by, work_folder
 
 ENDS = ("done", "failed", "cancelled")
 
@@ -262,6 +264,35 @@ def test_the_work_folder_outlives_a_failure_and_goes_with_success(lab: Any) -> N
     assert not folder.exists()
     cancelled = lab.run("work wait", cancel_when=lambda event: event.type == "progress" and event.progress.step > 0)
     assert not (lab.settings.data_dir / "work" / cancelled.job.id).exists()
+
+
+def test_a_stopped_job_leaves_its_work_where_its_pipeline_says_so(lab: Any) -> None:
+    stopped = lab.run(
+        "work wait",
+        pipeline="toy.keeps",
+        cancel_when=lambda event: event.type == "progress" and event.progress.step > 0,
+    )
+    assert stopped.end == "cancelled"
+    left = left_by(lab.settings, stopped.job.id)
+    assert left is not None
+    assert left.params == stopped.job.params
+    lab.run(job=left.model_copy(update={"params": {"script": "all", "seed": 1}}))
+    assert not work_folder(lab.settings, stopped.job.id).exists()
+    assert left_by(lab.settings, stopped.job.id) is None
+    assert left_by(lab.settings, "../work") is None
+
+
+def test_what_stopped_jobs_left_is_bounded(lab: Any) -> None:
+    settings = lab.settings.model_copy(update={"kept_work_bytes": 5000})
+    jobs = [Job(pipeline="toy.keeps", params={}) for _ in range(4)]
+    for place, job in enumerate(jobs):
+        folder = work_folder(settings, job.id)
+        folder.mkdir(parents=True)
+        (folder / "checkpoint").write_bytes(b"x" * (9000 if place == 3 else 2000))
+        if place:  # the first still runs
+            keep(settings, job)
+            os.utime(folder / "ended.json", (place, place))
+    assert [work_folder(settings, job.id).exists() for job in jobs] == [True, False, False, True]
 
 
 # Hooks

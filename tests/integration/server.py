@@ -17,7 +17,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 
-MANIFEST = 'id = "paint"\nversion = "1.0"\napi = "1.0"\n'
+MANIFEST = 'id = "paint"\nversion = "1.0"\napi = "1.4"\n'
 
 DECLARATION = """
 from webui.api import Params, PipelineSpec, hookimpl, integer, number, seed, choice
@@ -33,7 +33,7 @@ class PaintParams(Params):
 
 @hookimpl
 def register_pipelines():
-    yield PipelineSpec(id="paint.squares", title="Squares", params=PaintParams, run=".squares:Squares")
+    yield PipelineSpec(id="paint.squares", title="Squares", params=PaintParams, run=".squares:Squares", keeps_work=True)
 """
 
 WORK = """
@@ -48,7 +48,9 @@ from webui.api import Artifact
 class Squares:
     def run(self, params, context):
         for index in context.pending(params.count):
-            if params.mood == "raises" and index == 1:
+            raised = context.work_dir / "raised"
+            if params.mood == "raises" and index == 1 and not raised.exists():
+                raised.touch()
                 raise RuntimeError("the paint ran out")
             if params.mood == "rubbish":
                 yield "not an artifact"

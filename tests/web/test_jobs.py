@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.web.conftest import finished, paint, png, wait_for
+from webui.web.services import Services
 
 
 def test_a_job_is_accepted_with_its_place_and_frozen_parameters(client: TestClient) -> None:
@@ -216,3 +217,14 @@ def test_a_failed_job_can_be_retried_and_a_done_one_not(client: TestClient) -> N
     done = paint(client)
     answer = client.post(f"{done['url']}/retry")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:lifelike:conflict")
+    assert client.post(f"{done['url']}/resume").status_code == 409
+
+
+def test_a_job_is_resumed_where_it_left_something(client: TestClient, services: Services) -> None:
+    nothing = finished(client, client.post("/api/v1/jobs", json={"pipeline": "fail"}).json()["id"])
+    answer = client.post(f"{nothing['url']}/resume")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "This job left nothing to go on from.")
+    folder = services.settings.data_dir / "work" / nothing["id"]
+    folder.mkdir(parents=True)
+    (folder / "ended.json").write_text(json.dumps({"pipeline": "easel.fail", "params": {}}))
+    assert client.post(f"{nothing['url']}/resume").status_code == 202

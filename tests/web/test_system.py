@@ -155,7 +155,8 @@ class TestOpenApi:
     def test_the_routes_are_those_that_are_promised(self, document: dict[str, Any]) -> None:
         promised = {
             "/pipelines": {"get"}, "/jobs": {"get", "post"}, "/jobs/{job_id}": {"get", "delete"},
-            "/jobs/{job_id}/events": {"get"}, "/jobs/{job_id}/retry": {"post"}, "/events": {"get"},
+            "/jobs/{job_id}/events": {"get"}, "/jobs/{job_id}/retry": {"post"},
+            "/jobs/{job_id}/resume": {"post"}, "/events": {"get"},
             "/uploads": {"post"},
             "/artifacts": {"get"}, "/artifacts/{artifact_id}": {"get", "patch", "delete"},
             "/prompt": {"post"},

@@ -20,6 +20,7 @@ from webui.core.errors import FieldError, ParameterError
 from webui.core.jobs import ArtifactRecord, ErrorInfo, Job, JobArtifact, JobCancelled, JobFailedEvent, JobWarning
 from webui.core.parameters import describe
 from webui.core.specs import PipelineSpec, same_name
+from webui.core.work_folders import left_by
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,11 +41,21 @@ def main(arguments: Sequence[str]) -> int:
         parser.print_help()
         return 0
     given = parser.parse_args(list(arguments[1:]))
+    if given.resume:
+        return _run(studio, _left(studio, spec, given.resume), given)
     try:
         params = studio.freeze(spec, given_parameters(given))
     except ParameterError as error:
         raise as_options(error, parameters) from None
     return _run(studio, Job(pipeline=spec.id, params=params), given)
+
+
+def _left(studio: Studio, spec: PipelineSpec, job_id: str) -> Job:
+    """A job of ``spec`` that left something to go on from. Raises ParameterError."""
+    job = left_by(studio.settings, job_id)
+    if job is None or job.pipeline != spec.id:
+        raise ParameterError([FieldError("--resume", f"expected a job of {spec.id} that left something", job_id[:80])])
+    return job.model_copy(update={"attempts": job.attempts + 1})
 
 
 def find_pipeline(name: str, pipelines: Sequence[PipelineSpec]) -> PipelineSpec:
@@ -64,6 +75,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"launch.py run {name or 'PIPELINE'}", add_help=False, allow_abbrev=False)
     parser.add_argument("-h", "--help", action="store_true", help="show this and end")
     parser.add_argument("--out", type=Path, metavar="DIR", help="also put the results into this folder")
+    parser.add_argument("--resume", metavar="JOB", help="go on with a job that was stopped or failed, by its id")
     parser.add_argument("--json", action="store_true", help="print JSON lines, the last one the result")
     add_host_options(parser)
     return parser
@@ -113,7 +125,11 @@ def _run(studio: Studio, job: Job, given: argparse.Namespace) -> int:
     outcome = _Outcome(given.json)
     cancelled = threading.Event()
     try:
-        run_local(studio.runner(), job, outcome.take, cancelled)
+        run_local(studio.runner(), job, outcome.take, cancelled, _done(studio, job))
+    except KeyboardInterrupt:
+        if left_by(studio.settings, job.id) is not None:
+            print(f"run: go on with `run {job.pipeline} --resume {job.id}`.", file=sys.stderr)
+        raise
     finally:
         outcome.close()
     for record in outcome.records:
@@ -137,6 +153,11 @@ def _run(studio: Studio, job: Job, given: argparse.Namespace) -> int:
     if outcome.error is not None:
         print(f"run: {outcome.error.message} {outcome.error.hint}".strip(), file=sys.stderr)
     return {"done": 0, "cancelled": 130}.get(outcome.state, 1)
+
+
+def _done(studio: Studio, job: Job) -> list[int]:
+    """Places of the artifacts that an earlier attempt left."""
+    return [record.index for record in studio.files.find_job(job)] if job.attempts > 0 else []
 
 
 def _told(studio: Studio, record: ArtifactRecord, out: Path | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from .errors import ExtensionError, FieldError, LifelikeError, NotFound, ParameterError
@@ -42,6 +43,8 @@ class Acceptor:
     """Stores the bytes of a file parameter and returns their lasting reference. Raises ParameterError."""
     settings_of: Callable[[str], Mapping[str, Any]]
     """The settings of an extension."""
+    open_folder: Callable[[str, str], Path]
+    """The folder that a request names, and the field in which it does. Raises ParameterError."""
 
     def __call__(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raises ParameterError; ExtensionError where ``spec.accept`` breaks."""
@@ -93,3 +96,6 @@ class _Acceptance:
 
     def models(self, kind: str) -> list[str]:
         return [entry.ref for entry in self._acceptor.models.entries(kind) if entry.usable]
+
+    def open_folder(self, path: str, field: str) -> Path:
+        return self._acceptor.open_folder(path, field)

@@ -244,8 +244,9 @@ def dynamic_choice(
 ) -> Any:
     """One of a list known only at run time, named by ``source``; not enforced at the edge, the pipeline checks it.
 
-    ``source``: a kind of models; ``feature_networks``, ``latent_spaces`` (1.4); ``pipelines``; or ``parameters``, those
-    of the pipeline that the field ``of`` names.
+    ``source``: a kind of models; ``feature_networks``, ``latent_spaces`` (1.4); ``pipelines``, or ``pipelines:image``
+    for those that make pictures, or ``pipelines:image:image`` for those of them that have a parameter ``image`` (1.4);
+    or ``parameters``, those of the pipeline that the field ``of`` names.
     """
     return _declare(default, "dynamic_choice", label, help=help, group=group, advanced=advanced, source=source, of=of)
 

@@ -60,6 +60,10 @@ class Settings(BaseModel):
     """Never reach a hub, whatever is asked."""
     hash_models: bool = True
     """Whether the server reads every model once, while no job runs, for the hashes that others know it by."""
+    allowed_folders: tuple[Path, ...] = ()
+    """Folders of this machine whose insides people with the access token may name too, as the data folder's."""
+    kept_work_bytes: int = 8 * 2**30
+    """How much of what stopped and failed jobs left to go on from stays on disk; the newest stays in any case."""
     max_upload_bytes: int = 64 * 2**20
     max_image_pixels: int = 64_000_000
     mcp: bool = False
@@ -82,8 +86,9 @@ class Settings(BaseModel):
         return [base / name for base in (self.data_dir, *self.models_dirs)]
 
     def requested_folder(self, path: str, environ: Mapping[str, str], field: str = "folder") -> Path:
-        """The folder that a request names: below the data folder, links resolved; or anywhere where none but the
-        machine's own user can ask, since it listens on loopback without a token. Raises ParameterError.
+        """The folder that a request names: below the data folder or one of ``allowed_folders``, links resolved; or
+        anywhere where none but the machine's own user can ask, since it listens on loopback without a token. Raises
+        ParameterError.
         """
         shown = path if len(path) <= 80 else path[:77] + "..."
         try:
@@ -92,9 +97,11 @@ class Settings(BaseModel):
         except (OSError, RuntimeError, ValueError):
             there = False
         own = is_loopback(self.host) and not environ.get(TOKEN_VARIABLE)
-        if there and (own or folder.is_relative_to(self.data_dir.resolve())):
+        if there and (
+            own or any(folder.is_relative_to(one.resolve()) for one in (self.data_dir, *self.allowed_folders))
+        ):
             return folder
-        wider = "" if own else ", below the data folder"
+        wider = "" if own else ", below the data folder or one that is allowed"
         raise ParameterError([FieldError(field, f"expected a folder that is there{wider}", repr(shown))])
 
     @property
@@ -131,7 +138,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None, environ: Mapping[s
     said: dict[str, Any] = {
         name: value for name in Settings.model_fields if (value := environ.get(_PREFIX + name.upper())) is not None
     }
-    for name in ("models_dirs", "extensions_dirs", "disabled_extensions"):
+    for name in ("models_dirs", "extensions_dirs", "disabled_extensions", "allowed_folders"):
         if name in said:
             said[name] = [part for part in str(said[name]).split(os.pathsep) if part]
     data_dir = Path(given.get("data_dir") or said.get("data_dir") or Settings.model_fields["data_dir"].default)

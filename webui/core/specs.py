@@ -33,6 +33,9 @@ class Acceptance(Protocol):
     def models(self, kind: str) -> list[str]:
         """References of the usable models of ``kind``."""
 
+    def open_folder(self, path: str, field: str) -> Path:
+        """As ``Context.open_folder``; what is wrong stands at ``field``. Raises ParameterError. (1.4)"""
+
 
 @dataclass(frozen=True)
 class PipelineSpec:
@@ -57,6 +60,10 @@ class PipelineSpec:
     """The longest a run may take; None: as long as it reports anything."""
     resumable: bool = True
     """Whether an interrupted run goes on from its first missing artifact (``context.pending``)."""
+    keeps_work: bool = False
+    """Whether a run that was stopped leaves its ``work_dir``, from which the job goes on when it is resumed. A failed
+    one does so in any case. (1.4)
+    """
     accept: Callable[[Any, Acceptance], Mapping[str, Any]] | None = None
     """Called when a job is accepted, with its frozen parameters: checks what a declaration cannot say, and answers the
     parameters that the job will run with. Light: it runs in the web process. Raises ParameterError.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
+from webui.core import work_folders
 from webui.core.accepting import Acceptor
 from webui.core.errors import Cancelled, FieldError, JobFailed, ModelError, NotFound, ParameterError
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Emit = Callable[[JobEvent], None]
-
-WORK_FOLDER = "work"
-"""Below the data folder: one folder a job."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,13 @@ class Surroundings:
     def accept(self) -> Acceptor:
         """Freezes the parameters of a run within a run, as the web process does those of a job."""
         settings_of = partial(extension_settings, self.settings, self.host)
-        return Acceptor(self.host.pipelines, self.catalog, interning(self.uploads, allow_paths=False), settings_of)
+        return Acceptor(
+            self.host.pipelines,
+            self.catalog,
+            interning(self.uploads, allow_paths=False),
+            settings_of,
+            lambda path, field: self.settings.requested_folder(path, os.environ, field),
+        )
 
 
 @dataclass
@@ -234,7 +237,7 @@ class JobContext:
         self._warnings = warnings
         self._cancelled = cancelled
         self._production = production
-        self._folder = work_folder(around.settings, job.id)
+        self._folder = work_folders.work_folder(around.settings, job.id)
         self._models = JobModels(around)
         self._deadline = time.monotonic() + spec.timeout_s if spec.timeout_s is not None else None
         self._settings: Mapping[str, Any] | None = None
@@ -428,25 +431,10 @@ class JobContext:
         left = self._models.release_all()
         if left:
             self.log.warning("%s left %d leases open; they were given back", self._spec.id, left)
-        if not keep_work:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if keep_work:
+            self._keep_work()
+        else:
+            work_folders.forget(self._folder)
 
-
-def work_folder(settings: Settings, job_id: str) -> Path:
-    """Where a job keeps what must outlive a crash of its worker."""
-    return settings.data_dir / WORK_FOLDER / job_id
-
-
-def remove_stale_work(settings: Settings, older_than_s: float = 30 * 24 * 3600.0) -> list[str]:
-    """Remove work folders of jobs that failed long ago and were never tried again; their job ids."""
-    base = settings.data_dir / WORK_FOLDER
-    if not base.is_dir():
-        return []
-    limit = time.time() - older_than_s
-    gone = []
-    for folder in base.iterdir():
-        newest = max((item.stat().st_mtime for item in (folder, *folder.rglob("*"))), default=0.0)
-        if folder.is_dir() and newest < limit:
-            shutil.rmtree(folder, ignore_errors=True)
-            gone.append(folder.name)
-    return gone
+    def _keep_work(self) -> None:
+        work_folders.keep(self._around.settings, self.job)

@@ -74,6 +74,9 @@ class InnerContext(JobContext):
         self._outer.check_cancelled()
         super().check_cancelled()
 
+    def _keep_work(self) -> None:
+        """It lies in the outer job's folder, which is that one's to keep."""
+
     def _fold(self, event: JobProgress) -> None:
         place = self._place
         if place.take is not None:

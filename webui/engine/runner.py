@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from webui.core import work_folders
 from webui.core.errors import Cancelled, ModelError, NotFound
 from webui.core.jobs import (
     ArtifactRecord,
@@ -145,10 +146,12 @@ class Runner:
             attempt.keep_work = True
             raise
         except Cancelled:
+            attempt.keep_work = attempt.resumes
             return JobState.CANCELLED, None
         except BaseException as fault:  # SystemExit too: a pipeline ends its job, not the worker
             if cancelled.is_set():
                 log.info("job %s was cancelled, and answered with an error", attempt.job.id, exc_info=True)
+                attempt.keep_work = attempt.resumes
                 return JobState.CANCELLED, None
             log.warning("job %s failed", attempt.job.id, exc_info=True)
             error = describe_fault(fault, attempt.extension)
@@ -183,6 +186,7 @@ class _Attempt:
         runner = self._runner
         check = partial(checked_job, runner.around)
         spec, params = check(self.job)
+        work_folders.begin(runner.settings, self.job.id)
         self.job, changed_by = runner.hooks.prepare(self.job, check, self.warnings.say)
         if changed_by:
             spec, params = check(self.job)
@@ -205,6 +209,11 @@ class _Attempt:
     def extension(self) -> str:
         """Whose pipeline runs; empty before one does."""
         return self.production.spec.extension if self.production is not None else ""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether what the pipeline left when it was stopped is to be kept."""
+        return self.production is not None and self.production.spec.keeps_work
 
     @property
     def records(self) -> tuple[ArtifactRecord, ...]:

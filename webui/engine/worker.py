@@ -247,13 +247,13 @@ def build_runner(settings: Settings) -> Runner:
     configure_environment(settings)
     configure_torch(settings)
     from webui.catalog.catalog import Catalog
-    from webui.engine.context import remove_stale_work
+    from webui.core.work_folders import remove_stale
     from webui.engine.runner import Runner
     from webui.library.files import LibraryFiles
     from webui.library.uploads import UploadStore
     from webui.plugins.host import ExtensionHost
 
-    remove_stale_work(settings)
+    remove_stale(settings)
     host = ExtensionHost.load(settings)
     files = LibraryFiles(settings.library_dir, settings.image_format, settings.image_quality)
 

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from webui.core.errors import FieldError, ParameterError
+from webui.core.errors import Conflict, FieldError, ParameterError
 from webui.core.jobs import Job, JobState
 from webui.core.parameters import FILE_KINDS, describe
 from webui.core.specs import PipelineSpec
+from webui.core.work_folders import left_by
 from webui.library.uploads import Expected
 from webui.web.services import Services
 
@@ -105,6 +106,21 @@ def router(services: Services, open_streams: streams.OpenStreams) -> APIRouter:
         summary="Run a job again that failed or was cancelled",
     )
     def retry_job(job_id: str) -> Response:
+        return accepted(jobs.retry(job_id))
+
+    @routes.post(
+        "/jobs/{job_id}/resume",
+        status_code=202,
+        response_model=JobView,
+        summary="Go on with a stopped or failed job from what it left",
+    )
+    def resume_job(job_id: str) -> Response:
+        """As retry, where there is something to go on from: finished artifacts, or the work of a pipeline that keeps
+        it. 409 where there is not, and the job would begin anew.
+        """
+        job = jobs.get(job_id)
+        if job.state.ended and not job.artifacts and left_by(services.settings, job_id) is None:
+            raise Conflict("This job left nothing to go on from.", hint="Try it again from its beginning.")
         return accepted(jobs.retry(job_id))
 
     @routes.get("/jobs/{job_id}/events", response_class=StreamingResponse, responses=_STREAM, summary="Watch one job")

@@ -20,6 +20,9 @@ class PipelineView(BaseModel):
     description: str
     tab: str
     outputs: str = Field(description="Kind of artifact: image, video, audio, table, plot, file, scalar")
+    keeps_work: bool = Field(
+        description="Whether a stopped job of it goes on from where it was: POST /jobs/{id}/resume"
+    )
     examples: list[dict[str, Any]]
     params_schema: dict[str, Any] = Field(
         description="JSON Schema of `params`; each property's `widget` says how a person edits it"
@@ -49,6 +52,7 @@ def _view(spec: PipelineSpec) -> PipelineView:
         description=spec.description,
         tab=spec.tab,
         outputs=spec.outputs,
+        keeps_work=spec.keeps_work,
         examples=[dict(example) for example in spec.examples],
         params_schema=spec.params.model_json_schema(),
     )

@@ -379,6 +379,15 @@ class Form:
                     sizes[ref] = [int(suggests["width"]), int(suggests["height"])]
         return sizes
 
+    def held(self) -> dict[str, Any] | None:
+        """Of a form whose pipeline runs others: the fields for which one and its parameters, and which it can run."""
+        for row in self.rows:
+            if row.kind == "parameters":
+                named = next(one for one in self.rows if one.name == row.of)
+                can = [value for _, value in self._services.options.offered(named)]
+                return {"pipeline": row.of, "params": row.name, "can": can}
+        return None
+
     def _has_auto(self, name: str) -> bool:
         return any(row.name == name and row.auto is not None for row in self.rows)
 

@@ -57,8 +57,9 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
             if row.kind in ("image", "images", "image_mask") and row.name not in painted
         ],
         "outputs": form.spec.outputs,
+        "keeps_work": form.spec.keeps_work,
         "needs_file": any(row.required and row.kind in FILE_KINDS for row in rows),
-        "holds": next(({"pipeline": row.of, "params": row.name} for row in rows if row.kind == "parameters"), None),
+        "holds": form.held(),
         "prompts": {
             row.name: {"syntax": row.extra.get("syntax", ""), "negative": bool(row.extra.get("negative"))}
             for row in rows

@@ -33,12 +33,14 @@ class ModelOptions:
 
     def offered(self, row: Parameter, of: str = "") -> list[tuple[str, str]]:
         """(label, value) of all that the list of ``row`` offers. ``of``: the pipeline that ``row.of`` names now."""
-        source, _, outputs = row.source.partition(":")
+        source, outputs, needed = (*row.source.split(":"), "", "")[:3]
         if row.kind == "dynamic_choice" and source == "pipelines":
             return [
                 (spec.title, spec.id)
                 for spec in self._pipelines.values()
-                if (not outputs or spec.outputs in outputs.split("|")) and not holders([spec])
+                if (not outputs or spec.outputs in outputs.split("|"))
+                and (not needed or needed in spec.params.model_fields)
+                and not holders([spec])
             ]
         if row.kind == "dynamic_choice" and source == "parameters":
             spec = self._pipelines.get(of)

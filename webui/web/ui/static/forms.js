@@ -141,6 +141,7 @@ Lifelike.forms = (() => {
         run: attempt(async () => {
           const said = await api("GET", `/artifacts/${id}/metadata`);
           if (!said.recipe) return void toast(t("This picture does not say how it was made."), { kind: "bad" });
+          if (!form.holds.can.includes(said.recipe.pipeline)) return void toast(t("{form} cannot run what made this picture.", { form: t(form.title) }), { kind: "bad" });
           after();
           await apply(form.slug, { [form.holds.pipeline]: said.recipe.pipeline, [form.holds.params]: said.recipe.params });
         }),

@@ -55,7 +55,7 @@ Lifelike.queue = (() => {
         h("span", { class: "ll-job-time ll-quiet" }, Lifelike.moment(job.created_at)),
         active ? iconButton("close", t("Cancel"), attempt(async () => (await api("DELETE", `/jobs/${job.id}`), load())))
           : job.state === "done" ? h("span", { class: "ll-gap" })
-          : iconButton("again", t("Try again"), attempt(async () => (await api("POST", `/jobs/${job.id}/retry`), load()))));
+          : iconButton("again", form?.keeps_work || job.artifacts.length ? t("Resume") : t("Try again"), attempt(async () => (await api("POST", `/jobs/${job.id}/retry`), load()))));
     }
   }
   return { mount };

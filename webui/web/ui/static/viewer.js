@@ -324,7 +324,9 @@ Lifelike.viewer = (() => {
 
     notes(job) {
       const cards = [...new Set(job.warnings || [])].map((text) => h("p", { class: "ll-warning" }, icon("info"), h("span", {}, text)));
-      const retry = () => h("button", { type: "button", class: "ll-button", onclick: attempt(() => this.retry(job.id)) }, icon("again"), t("Try again"));
+      const goesOn = this.form.keeps_work || (job.artifacts || []).length > 0;
+      const retry = () => h("button", { type: "button", class: "ll-button", onclick: attempt(() => this.retry(job.id)) }, icon("again"),
+        goesOn ? t("Resume") : t("Try again"));
       if (job.state === "failed") {
         const error = job.error || { message: t("It failed.") };
         cards.push(h("div", { class: "ll-failure", role: "alert" },
@@ -335,7 +337,7 @@ Lifelike.viewer = (() => {
           retry(),
           error.traceback ? h("details", {}, h("summary", {}, t("Details")), h("pre", {}, error.traceback)) : ""));
       } else if (job.state === "cancelled") {
-        cards.push(h("div", { class: "ll-calm" }, h("span", {}, t("Stopped.")), retry()));
+        cards.push(h("div", { class: "ll-calm" }, h("span", {}, goesOn ? t("Stopped. It can go on from where it was.") : t("Stopped.")), retry()));
       }
       return cards.length ? h("div", { class: "ll-notes-in", data: { key: `${job.id}/${job.state}/${cards.length}` } }, cards) : null;
     }
