@@ -8,16 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webui.api import PipelineSpec, TabSpec, hookimpl
+from webui.api import ChoiceSource, FeatureNetwork, ModelKind, PipelineSpec, SettingsSpec, TabSpec, hookimpl
 
+from . import declared
+from .params import MetricsSettings
 from .pictures.declared import PIPELINES as OF_PICTURES
 
 
 @hookimpl
 def register_pipelines() -> Iterable[PipelineSpec]:
-    return OF_PICTURES
+    return (*declared.PIPELINES, *OF_PICTURES)
 
 
 @hookimpl
 def register_tabs() -> Iterable[TabSpec]:
     return [TabSpec("metrics", "Quality", order=70)]
+
+
+@hookimpl
+def register_feature_networks() -> Iterable[FeatureNetwork]:
+    return declared.NETWORKS
+
+
+@hookimpl
+def register_model_kinds() -> Iterable[ModelKind]:
+    return declared.KINDS
+
+
+@hookimpl
+def register_choices() -> Iterable[ChoiceSource]:
+    return declared.CHOICES
+
+
+@hookimpl
+def register_settings() -> Iterable[SettingsSpec]:
+    return [SettingsSpec("metrics", "Quality", MetricsSettings)]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from webui.api import Component, ComponentKey, Models
 
 from . import resize as resizing
-from .inception import SIDE, Inception, from_weights
+from .inception import CLASSES, SIDE, Inception, from_weights
 from .weights import Marks, find, load, sha256
 
 Pixels = NDArray[np.float32]
@@ -103,7 +103,7 @@ class InceptionNetwork(_Network):
 
     @property
     def heads(self) -> Mapping[str, Sequence[str]]:
-        return {"class": ()}
+        return {"class": tuple(str(number) for number in range(CLASSES))}
 
     def build(self, weights: Mapping[str, Tensor]) -> Inception:
         return from_weights(weights)

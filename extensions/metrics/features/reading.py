@@ -76,10 +76,9 @@ class Reader:
     def _told(self, batch: list[Any]) -> Mapping[str, Tensor]:
         """A lease holds for one batch alone: where pictures are made by a pipeline, that one needs the device next."""
         stacked = torch.from_numpy(np.stack(batch))
+        wanted, work = {"network": self.extractor.component}, Work("other", batch=len(batch))
         with (
-            self.context.models.lease(
-                {"network": self.extractor.component}, work=Work("other", batch=len(batch))
-            ) as parts,
+            self.context.models.lease(wanted, work=work) as parts,
             torch.inference_mode(),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):

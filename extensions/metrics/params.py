@@ -1,0 +1,181 @@
+"""What the scores of sets take, declared once; light, read by the web process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webui.api import (
+    ParameterValues,
+    Params,
+    boolean,
+    choice,
+    dynamic_choice,
+    dynamic_choices,
+    file,
+    folder,
+    images,
+    integer,
+    parameters,
+    seed,
+    text,
+)
+
+SETS = (".zip", ".npz")
+REAL, MADE, SCORES = "Real pictures", "Generated pictures", "Scores"
+WAYS = "A folder or a .zip; or collection:NAME, dataset:celeba, drawn:avatar, pipeline:ID; or statistics (.npz)"
+MEASURES = {
+    "fd": "Frechet distance (FID)",
+    "fd_infinity": "Frechet distance at infinity",
+    "kd": "Kernel distance (KID)",
+    "inception_score": "Inception score",
+    "precision_recall": "Precision and recall",
+    "density_coverage": "Density and coverage",
+    "cmmd": "CMMD",
+    "diversity": "Diversity (LPIPS, MS-SSIM)",
+    "neighbours": "Nearest neighbours",
+}
+"""Key -> title of everything that metrics.compare can compute, in the order of its table."""
+
+
+def _where(group: str) -> Any:
+    return folder("", label="Where from", group=group, help=WAYS)
+
+
+def _packed(group: str) -> Any:
+    return file(label="Or a file", group=group, accept=SETS)
+
+
+def _chosen(group: str) -> Any:
+    return images(label="Or pictures of the gallery", group=group, maximum=10_000)
+
+
+def _network(help_: str) -> Any:
+    return dynamic_choice("", "feature_networks", label="Feature network", group=SCORES, help=help_)
+
+
+class SetParams(Params):
+    """What every score of two sets takes."""
+
+    real: str = _where(REAL)
+    real_file: str | None = _packed(REAL)
+    real_images: tuple[str, ...] = _chosen(REAL)
+    generated: str = _where(MADE)
+    generated_file: str | None = _packed(MADE)
+    generated_images: tuple[str, ...] = _chosen(MADE)
+    samples: int = integer(
+        0,
+        minimum=0,
+        maximum=1_000_000,
+        label="Most pictures of a set",
+        help="0: all; of sets that are made, 2048",
+    )
+    network: str = _network("Empty: the one of the published score where its weights are here, else the starter's")
+    weights: str = text(
+        label="Weights of the network",
+        help="A file of models/features, or a hub id, which is fetched then; empty: what is in models/features",
+        group=SCORES,
+        advanced=True,
+        max_length=500,
+    )
+    resize: str = choice(
+        "",
+        {
+            "": "The network's own",
+            "tensorflow": "TensorFlow's bilinear (FID as published)",
+            "clean": "Clean: bicubic with antialias",
+            "legacy": "Legacy: PyTorch's bilinear",
+        },
+        label="Resize",
+        help="Of the Inception network: scores differ by this",
+        group=SCORES,
+        advanced=True,
+    )
+    seed: int = seed(2020)
+    batch: int = integer(32, minimum=1, maximum=1024, label="Batch", group=SCORES, advanced=True)
+    threads: int = integer(
+        0, minimum=0, maximum=64, label="Decoding threads", help="0: as many as cores", group=SCORES, advanced=True
+    )
+
+
+class FrechetParams(SetParams):
+    """Parameters of metrics.fid and metrics.fd."""
+
+    infinity: bool = boolean(False, label="At infinity too", help="The limit for N without end, by a line against 1/N")
+
+
+class KernelParams(SetParams):
+    """Parameters of metrics.kid."""
+
+    subsets: int = integer(100, minimum=2, maximum=10_000, label="Subsets")
+    subset_size: int = integer(1000, minimum=8, maximum=10_000, label="Pictures of a subset")
+
+
+class ClassParams(SetParams):
+    """Parameters of metrics.inception_score."""
+
+    splits: int = integer(10, minimum=1, maximum=1000, label="Splits")
+
+
+class NeighbourParams(SetParams):
+    """Parameters of metrics.neighbours."""
+
+    pairs: int = integer(16, minimum=1, maximum=200, label="Pairs shown", help="The nearest to a real picture")
+
+
+class CompareParams(SetParams):
+    """Parameters of metrics.compare."""
+
+    pipeline: str = dynamic_choice(
+        "",
+        "pipelines:image",
+        label="Or made by a pipeline",
+        group=MADE,
+        help="Picture i has seed + i",
+    )
+    params: ParameterValues = parameters("pipeline", label="Its parameters", group=MADE)
+    prompts: str | None = file(
+        label="Prompts",
+        group=MADE,
+        accept=(".txt", ".jsonl"),
+        help="One a line, for one picture each; or the metadata.jsonl of a data set with captions",
+    )
+    keep: bool = boolean(
+        False, label="Keep the pictures", group=MADE, help="In the gallery; else they are measured and forgotten"
+    )
+    scores: tuple[str, ...] = dynamic_choices(
+        "metrics.scores", label=SCORES, group=SCORES, help="None chosen: all that need no second look at the pictures"
+    )
+    pairs: int = integer(
+        16,
+        minimum=1,
+        maximum=200,
+        label="Pairs shown",
+        help="Of nearest neighbours",
+        group=SCORES,
+        advanced=True,
+    )
+    diversity_pairs: int = integer(
+        200, minimum=8, maximum=10_000, label="Pairs of the diversity", group=SCORES, advanced=True
+    )
+
+
+class StatisticsParams(Params):
+    """Parameters of metrics.statistics."""
+
+    real: str = folder("", label="Where from", help=WAYS)
+    real_file: str | None = file(label="Or a file", accept=(".zip",))
+    samples: int = integer(0, minimum=0, maximum=1_000_000, label="Most pictures", help="0: all")
+    network: str = dynamic_choice("", "feature_networks", label="Feature network")
+    weights: str = text(label="Weights of the network", max_length=500)
+    resize: str = choice("", ["", "tensorflow", "clean", "legacy"], label="Resize")
+    batch: int = integer(32, minimum=1, maximum=1024, label="Batch", advanced=True)
+    threads: int = integer(0, minimum=0, maximum=64, label="Decoding threads", advanced=True)
+
+
+class MetricsSettings(Params):
+    """Settings of the extension."""
+
+    keep_features: bool = boolean(
+        True, label="Keep features", help="Of sets on disk, so that the next score need not read the pictures again"
+    )
+    history: bool = boolean(True, label="Keep a history of scores", help="In metrics/scores.jsonl of the data folder")
