@@ -370,6 +370,11 @@ class Context(Protocol):
         NotFound.
         """
 
+    def made_with(self, source: Path | bytes) -> Mapping[str, Any]:
+        """What a picture's file says it was made with, in our parameters' names: its recipe's, or another program's as
+        far as they have one here, such as ``prompt``. Empty where it says nothing. (1.4)
+        """
+
     def open_file(self, ref: str) -> Path:
         """The file behind a file parameter; to be read only. Raises NotFound."""
 

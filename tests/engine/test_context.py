@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 
 from webui.api import Context, Models
@@ -54,6 +55,11 @@ WORK = """
         def image(self, params, context):
             picture = context.open_image(params.picture)
             return [picture.mode, *picture.size, context.open_file(params.picture).suffix]
+
+        def made_with(self, params, context):
+            path = context.open_file(params.picture)
+            assert context.made_with(path) == context.made_with(path.read_bytes())
+            return dict(context.made_with(path))
 
         def resolve(self, params, context):
             return context.models.resolve("moon:cheese")["ref"]
@@ -114,6 +120,17 @@ def test_files_come_by_reference(look: Any, lab: Any) -> None:
     assert look("image", picture=lab.uploads.put(data.getvalue())) == ["RGB", 6, 4, ".png"]
     assert look("image", picture="upload:" + "0" * 64 + ".png").kind == "NotFound"
     assert look("image", picture="/etc/passwd").kind == "ParameterError"
+
+
+def test_a_picture_says_what_it_was_made_with(look: Any, lab: Any) -> None:
+    data, said = io.BytesIO(), PngInfo()
+    said.add_text("parameters", "a red fox\nSteps: 12, Seed: 7, Size: 6x4")
+    Image.new("RGB", (6, 4), "red").save(data, "PNG", pnginfo=said)
+    made_with = look("made_with", picture=lab.uploads.put(data.getvalue()))
+    assert (made_with["prompt"], made_with["steps"], made_with["seed"]) == ("a red fox", 12, 7)
+    plain = io.BytesIO()
+    Image.new("RGB", (6, 4), "red").save(plain, "PNG")
+    assert look("made_with", picture=lab.uploads.put(plain.getvalue())) == {}
 
 
 def test_models_are_asked_of_the_catalog_then_of_the_extensions(look: Any) -> None:

@@ -25,6 +25,7 @@ from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.recipes import ModelUse
 from webui.core.settings import Settings
 from webui.core.specs import Artifact, Component, FeatureNetwork, LatentSpace, PipelineSpec, Work
+from webui.library import metadata
 from webui.library.marks import in_collection
 from webui.library.uploads import interning
 from webui.plugins.settings import extension_settings
@@ -318,6 +319,10 @@ class JobContext:
 
     def open_image(self, ref: str) -> Image:
         return self._around.uploads.open_image(ref)
+
+    def made_with(self, source: Path | bytes) -> Mapping[str, Any]:
+        """See ``webui.api.Context.made_with``."""
+        return metadata.read(source).params
 
     def open_file(self, ref: str) -> Path:
         return self._around.uploads.path(ref)

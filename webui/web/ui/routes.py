@@ -23,6 +23,7 @@ SCRIPTS = (
     "forms.js",
     "fields.js",
     "prompts.js",
+    "plots.js",
     "artifacts.js",
     "marks.js",
     "lightbox.js",
