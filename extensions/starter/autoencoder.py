@@ -14,7 +14,9 @@ from .config import AutoencoderConfig, TrainingConfig
 from .data import HELD_OUT, grid, masks, pictures, subjects_at, to_image
 from .loop import Hooks, Stage, step_generator
 from .precision import mixed
+from .scope import scope_named
 from .warm import warm_start
+from .world import Subject, sample
 
 
 def build_autoencoder(config: AutoencoderConfig, size: int) -> AutoencoderKL:
@@ -80,10 +82,10 @@ def _batch(config: TrainingConfig, step: int, generator: torch.Generator) -> tup
     """Pictures [N,3,h,w] in -1..1 and loss weights [N,1,h,w]: crops first, whole pictures later."""
     part = config.autoencoder
     if step >= part.steps * part.crop_steps:
-        subjects = subjects_at(step * 64, part.batch)
+        subjects = _subjects(config, step, part.batch)
         return pictures(subjects, config.size), 1 + part.feature_weight * masks(subjects, config.size)
     # Two crops of each drawing: one about the face, where the detail is, and one anywhere.
-    subjects = subjects_at(step * 64, part.crop_batch // 2)
+    subjects = _subjects(config, step, part.crop_batch // 2)
     images, weights = pictures(subjects, config.size), 1 + part.feature_weight * masks(subjects, config.size)
     room = config.size - part.crop
     corners = torch.randint(0, room + 1, (part.crop_batch // 2, 2, 2), generator=generator)
@@ -96,6 +98,12 @@ def _batch(config: TrainingConfig, step: int, generator: torch.Generator) -> tup
             cut_images.append(images[i][window])
             cut_weights.append(weights[i][window])
     return torch.stack(cut_images), torch.stack(cut_weights)
+
+
+def _subjects(config: TrainingConfig, step: int, count: int) -> list[Subject]:
+    """Every second one of the whole world, the others of the part of it that the base model learns to draw."""
+    scope = scope_named(config.scope)
+    return [scope.subject(seed) if seed % 2 else sample(seed) for seed in range(step * 64, step * 64 + count)]
 
 
 def _loss(

@@ -21,6 +21,9 @@ class StageConfig(_Part):
     steps: int = Field(1000, ge=1)
     batch: int = Field(32, ge=1)
     rate: float = 1e-3
+    matrix_rate: float = Field(
+        0.0, ge=0, description="Rate of Muon for the matrices between hidden features, convolutions too; 0: AdamW alone"
+    )
     decay: float = Field(0.3, description="Share of the steps, at the end, in which the rate falls to zero")
     ema: float = Field(0.99, description="Decay of the weights' moving average, which is what a stage leaves")
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .config import StageConfig, TrainingConfig
 from .curve import save_curve
+from .optimizer import Optimizers, rate_at
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,6 @@ class Hooks:
 
     progress: Callable[[int, int, str], None] = lambda step, steps, message: None
     check: Callable[[], None] = lambda: None
-
-
-def rate_at(step: int, steps: int, decay: float, warmup: int = 100) -> float:
-    """Factor on the learning rate: linear warm-up, constant, then linear to zero over the last share `decay`."""
-    start = steps * (1 - decay)
-    fall = 1.0 if step < start else max(0.0, (steps - step) / max(1.0, steps - start))
-    return min(1.0, (step + 1) / warmup) * fall
 
 
 class Average:
@@ -89,13 +83,10 @@ class Stage:
         config: TrainingConfig,
     ) -> None:
         self.name, self.modules, self.folder = name, modules, folder
-        self.rate, self.steps, self.decay = part.rate, part.steps, part.decay
+        self.steps, self.decay = part.steps, part.decay
         self.save_every, self.log_every = config.save_every, config.log_every
         self.average = Average(modules.values(), part.ema)
-        fused = all(p.is_floating_point() for p in self.average.parameters)
-        self.optimizer = torch.optim.AdamW(
-            self.average.parameters, lr=part.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=fused
-        )
+        self.optimizers = Optimizers(modules, part)
         self.step = 0
         self.checkpoint = folder / f"{name}.pt"
 
@@ -106,7 +97,7 @@ class Stage:
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         for key, module in self.modules.items():
             module.load_state_dict(state["modules"][key])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizers.restore(state["optimizers"])
         for value, kept in zip(self.average.values, state["average"], strict=True):
             value.copy_(kept)
         self.step = int(state["step"])
@@ -115,7 +106,7 @@ class Stage:
     def save(self) -> None:
         state = {
             "modules": {k: m.state_dict() for k, m in self.modules.items()},
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": self.optimizers.state(),
             "average": self.average.values,
             "step": self.step,
         }
@@ -136,8 +127,6 @@ class Stage:
         try:
             while self.step < self.steps:
                 hooks.check()
-                for group in self.optimizer.param_groups:
-                    group["lr"] = self.rate * rate_at(self.step, self.steps, self.decay)
                 loss, scalars = loss_at(self.step)
                 loss.backward()
                 norm = nn.utils.clip_grad_norm_(self.average.parameters, 1.0)
@@ -146,8 +135,9 @@ class Stage:
                         f"stage {self.name}: the gradient is not finite at step {self.step}; lower the rate and go on "
                         f"from {self.checkpoint}"
                     )
-                self.optimizer.step()
-                self.optimizer.zero_grad(set_to_none=True)
+                self.optimizers.step(rate_at(self.step, self.steps, self.decay))
+                for parameter in self.average.parameters:
+                    parameter.grad = None
                 self.step += 1
                 self.average.update(self.step)
                 seen.append(float(loss.detach()))

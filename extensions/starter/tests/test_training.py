@@ -14,7 +14,8 @@ from extensions.starter.config import load_config  # noqa: E402
 from extensions.starter.data import pictures, subjects_at  # noqa: E402
 from extensions.starter.drawing import drawing_processes  # noqa: E402
 from extensions.starter.judge import accuracy, load_judge  # noqa: E402
-from extensions.starter.loop import Hooks, rate_at  # noqa: E402
+from extensions.starter.loop import Hooks  # noqa: E402
+from extensions.starter.optimizer import Optimizers, rate_at  # noqa: E402
 from extensions.starter.tokens import MAX_LENGTH, grammar_words, load_tokenizer, save_tokenizer  # noqa: E402
 from extensions.starter.train import STAGES, run_stage  # noqa: E402
 from extensions.starter.world import caption, sample_avatar  # noqa: E402
@@ -63,6 +64,21 @@ def test_schedule() -> None:
     assert rate_at(500, 1000, 0.3) == 1
     assert rate_at(850, 1000, 0.3) == pytest.approx(0.5)
     assert rate_at(1000, 1000, 0.3) == 0
+
+
+def test_muon_turns_hidden_convolutions_and_adam_the_rest() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(8, 4, 3), torch.nn.GroupNorm(2, 4)).to(memory_format=torch.channels_last)
+    part = TINY.denoiser.model_copy(update={"rate": 1e-3, "matrix_rate": 0.5})
+    optimizers = Optimizers({"net": net}, part)
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    net(torch.randn(2, 8, 6, 6)).square().mean().backward()
+    optimizers.step(1.0)
+    step = {name: before[name] - p.detach() for name, p in net.named_parameters()}
+    singular = torch.linalg.svdvals(step["0.weight"].flatten(1)) / 0.5
+    assert (singular > 0.6).all()
+    assert (singular < 1.3).all()
+    assert all(0 < step[name].abs().max() < 2e-3 for name in ("0.bias", "1.weight", "1.bias"))
 
 
 def test_configurations_are_valid() -> None:
