@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from webui.api import ChoiceSource, FeatureNetwork, ModelKind, Params, PipelineSpec
 
 from .params import (
@@ -27,6 +31,7 @@ def _single(name: str, title: str, params: type[Params], run: str, description: 
         run=f"{_WORK}:{run}",
         description=description,
         outputs="scalar",
+        keeps_work=True,
     )
 
 
@@ -39,6 +44,7 @@ PIPELINES: tuple[PipelineSpec, ...] = (
         tab="metrics",
         description="Several scores of two sets of pictures in one pass, each with its interval and floor.",
         outputs="scalar",
+        keeps_work=True,
         examples=(
             {
                 "title": "The starter's people against drawn ones",
@@ -103,6 +109,12 @@ NETWORKS: tuple[FeatureNetwork, ...] = (
     ),
 )
 
-KINDS: tuple[ModelKind, ...] = (ModelKind("features", "Feature network", folders=("features",)),)
+
+def _recognise(path: Path) -> Mapping[str, Any] | None:
+    """Whatever lies in ``models/features``: which network it is, its tensors tell when it is wanted."""
+    return {"family": "features"} if "features" in path.parent.parts else None
+
+
+KINDS: tuple[ModelKind, ...] = (ModelKind("features", "Feature network", ("features",), _recognise),)
 
 CHOICES: tuple[ChoiceSource, ...] = (ChoiceSource("metrics.scores", "Scores", lambda folders: tuple(MEASURES)),)

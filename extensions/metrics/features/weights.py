@@ -10,8 +10,8 @@ from pathlib import Path
 
 from webui.api import LifelikeError, ModelError, Models
 
-KIND = "features"
-"""Of the catalog: files of ``models/features``."""
+FOLDER = "features"
+"""Below a models folder."""
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 
 
@@ -42,8 +42,8 @@ def _alike(shape: Sequence[int] | None, wanted: Sequence[int]) -> bool:
 
 
 def find(models: Models, marks: Marks, ref: str = "") -> Path:
-    """The file that ``ref`` names; empty: the first of the models folders that is one. A hub id is fetched, which only
-    a person can have asked for. Raises ModelError, NotFound.
+    """The file that ``ref`` names; empty: the first in ``models/features`` that is one. A hub id is fetched: only a
+    person can have asked for it. Raises ModelError, NotFound.
     """
     if ref:
         found = models.resolve(ref)
@@ -52,9 +52,12 @@ def find(models: Models, marks: Marks, ref: str = "") -> Path:
         if marks.fit(models.shapes(path)) is None:
             raise ModelError(f"{path.name} holds no weights of {marks.title}.", hint=marks.advice)
         return path
-    for one in models.listed(KIND):
-        if one.path is not None and one.path.is_file() and marks.fit(models.shapes(one.path)) is not None:
-            return one.path
+    for one in models.listed():
+        path = one.path
+        if path is None or FOLDER not in path.parent.parts or not path.is_file():
+            continue
+        if marks.fit(models.shapes(path)) is not None:
+            return path
     raise ModelError(f"the weights of {marks.title} are not on this machine.", hint=marks.advice)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg, stats
@@ -29,6 +30,8 @@ class Moments:
     mean: Features
     covariance: Features
     count: int
+    factor: Features | None = None
+    """[D,N] whose product with its transpose is the covariance; of sets with fewer pictures than features."""
 
 
 def mean_of(features: Features) -> Features:
@@ -50,28 +53,46 @@ def scatter(features: Features, centre: Features) -> Features:
 
 def moments(features: Features) -> Moments:
     """Of float [N,D], N >= 2, in two passes: nothing cancels."""
-    mean = mean_of(features)
-    return Moments(mean, scatter(features, mean) / (len(features) - 1), len(features))
+    mean, n = mean_of(features), len(features)
+    factor = None
+    if n < features.shape[1]:
+        factor = (np.asarray(features, np.float64) - mean).T / math.sqrt(n - 1)
+    return Moments(mean, scatter(features, mean) / (n - 1), n, factor)
 
 
 class Reference:
-    """One side of many distances: the root of its covariance is taken once."""
+    """One side of many distances: its covariance is factored once."""
 
     def __init__(self, real: Moments) -> None:
         self.moments = real
-        values, vectors = linalg.eigh(real.covariance)
-        self._root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
         self._trace = float(np.trace(real.covariance))
+
+    @cached_property
+    def _factor(self) -> Features:
+        """[D,R], its product with its transpose is the covariance."""
+        if self.moments.factor is not None:
+            return self.moments.factor
+        try:
+            lower: Features = linalg.cholesky(self.moments.covariance, lower=True)
+        except linalg.LinAlgError:  # a feature that never varies
+            values, vectors = linalg.eigh(self.moments.covariance)
+            return vectors * np.sqrt(values.clip(min=0))
+        return lower
 
     def distance(self, made: Moments) -> float:
         """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two normal distributions (Dowson and Landau 1982; as a score
         of generated pictures Heusel et al. 2017, section 1).
 
-        The trace of the root is the sum of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which has those of
-        S1 S2, is symmetric, and needs no root of a product that is almost singular.
+        The trace of the root is the sum of the roots of S1 S2's eigenvalues. With S1 = F F^T these are those of
+        F^T S2 F, which is symmetric, as small as the smaller set, and needs no root of a product that is almost
+        singular.
         """
         shift = self.moments.mean - made.mean
-        inner = self._root @ made.covariance @ self._root
+        if made.factor is not None:
+            factor, covariance = made.factor, self.moments.covariance
+        else:
+            factor, covariance = self._factor, made.covariance
+        inner = factor.T @ covariance @ factor
         roots = np.sqrt(linalg.eigvalsh((inner + inner.T) / 2).clip(min=0)).sum()
         return float(shift @ shift + self._trace + np.trace(made.covariance) - 2 * roots)
 
@@ -89,17 +110,23 @@ def with_interval(reference: Reference, made: Features, check: Check = _nothing)
     """
     groups = min(20 if made.shape[1] <= 768 else 10, len(made) // 2)
     whole = moments(made)
-    total = whole.covariance * (whole.count - 1)
     value = reference.distance(whole)
     left = []
     for g in range(groups):
         check()
-        rows = made[g::groups]
-        count = whole.count - len(rows)
-        shift = -(mean_of(rows) - whole.mean) * len(rows) / count
-        covariance = (total - scatter(rows, whole.mean) - count * np.outer(shift, shift)) / (count - 1)
-        left.append(reference.distance(Moments(whole.mean + shift, covariance, count)))
+        left.append(reference.distance(_without(made, whole, np.s_[g::groups])))
     return jackknife(value, left, (0.0, math.inf))
+
+
+def _without(made: Features, whole: Moments, rows: slice) -> Moments:
+    """The moments of ``made`` without ``rows``."""
+    if whole.factor is not None:
+        return moments(np.delete(made, rows, axis=0))
+    gone = made[rows]
+    count = whole.count - len(gone)
+    shift = -(mean_of(gone) - whole.mean) * len(gone) / count
+    total = whole.covariance * (whole.count - 1) - scatter(gone, whole.mean)
+    return Moments(whole.mean + shift, (total - count * np.outer(shift, shift)) / (count - 1), count)
 
 
 @dataclass(frozen=True)
