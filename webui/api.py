@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
-from .core.errors import Cancelled, FieldError, JobFailed, LifelikeError, ModelError, NotFound, ParameterError
-from .core.jobs import ArtifactRecord, Job
-from .core.parameters import (
-    Parameter,
+from .core.declaring import (
     ParameterValues,
-    Params,
     audio,
     boolean,
     choice,
     colour,
-    describe,
     dynamic_choice,
     dynamic_choices,
     file,
@@ -36,7 +31,13 @@ from .core.parameters import (
     seed,
     size,
     text,
-    validate,
+)
+from .core.errors import Cancelled, FieldError, JobFailed, LifelikeError, ModelError, NotFound, ParameterError
+from .core.jobs import ArtifactRecord, Job
+from .core.parameters import (
+    Parameter,
+    Params,
+    describe,
 )
 from .core.recipes import ModelUse, Recipe
 from .core.specs import (
@@ -60,6 +61,9 @@ from .core.specs import (
     TabSpec,
     TunnelSpec,
     Work,
+)
+from .core.validating import (
+    validate,
 )
 
 if TYPE_CHECKING:

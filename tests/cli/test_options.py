@@ -6,7 +6,8 @@ import argparse
 
 import webui.api as declare
 from webui.cli.options import add_parameters, given_parameters
-from webui.core.parameters import describe, freeze
+from webui.core.parameters import describe
+from webui.core.validating import freeze
 
 
 class Styled(declare.Params):

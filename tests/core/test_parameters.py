@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webui import api
-from webui.core.parameters import SEED_MAX, freeze
+from webui.core.validating import SEED_MAX, freeze
 
 
 class Everything(api.Params):
@@ -69,13 +69,19 @@ def test_a_field_without_a_widget_is_refused() -> None:
     ("raw", "name", "says"),
     [
         ({"stepz": 3}, "stepz", "did you mean 'steps'"),
-        ({"steps": 0}, "steps", "greater than or equal to 1"),
-        ({"steps": "many"}, "steps", "integer"),
+        ({"steps": 0}, "steps", "expected at least 1"),
+        ({"steps": "many"}, "steps", "expected a whole number"),
+        ({"steps": 2.5}, "steps", "expected a whole number"),
+        ({"steps": 151}, "steps", "expected at most 150"),
+        ({"guidance_scale": "x"}, "guidance_scale", "expected a number"),
+        ({"tiling": "perhaps"}, "tiling", "expected true or false"),
+        ({"text": 5}, "text", "expected a text"),
+        ({"references": "one"}, "references", "expected a list"),
         ({"sampler": "Oiler"}, "sampler", "expected one of Euler, DDIM"),
         ({"width": 65}, "width", "multiple of 8"),
         ({"guidance_scale": math.nan}, "guidance_scale", "finite"),
-        ({"tint": "red"}, "tint", "pattern"),
-        ({"seed": -2}, "seed", "greater than or equal to -1"),
+        ({"tint": "red"}, "tint", "a colour such as #336699"),
+        ({"seed": -2}, "seed", "expected at least -1"),
     ],
 )
 def test_a_wrong_value_is_named(raw: dict[str, Any], name: str, says: str) -> None:

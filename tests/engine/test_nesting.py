@@ -161,7 +161,7 @@ def test_a_fault_inside_has_words_and_the_job_goes_on(nest: Any, script: str, sa
     ("change", "says"),
     [
         ({"pipeline": "toy.none"}, "NotFound: there is no pipeline 'toy.none'."),
-        ({"inner": {"steps": 0}}, "ParameterError: steps: Input should be greater than or equal to 1"),
+        ({"inner": {"steps": 0}}, "ParameterError: steps: expected at least 1"),
         ({"inner": {"colour": 1}}, "ParameterError: colour: there is no such parameter"),
         ({"do": "lease"}, "ExtensionError: extension 'outer': the pipeline 'outer.loop' runs another pipeline while"),
     ],

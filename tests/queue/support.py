@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from webui.core.declaring import text
 from webui.core.jobs import ArtifactRecord, Job
-from webui.core.parameters import Params, text, validate
+from webui.core.parameters import Params
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
+from webui.core.validating import validate
 from webui.queue.dispatcher import Limits
 from webui.queue.executors import SubprocessExecutor
 from webui.queue.service import JobService

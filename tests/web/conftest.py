@@ -42,10 +42,10 @@ from webui.core.jobs import (
     UnloadCommand,
 )
 from webui.core.memory import MemorySnapshot
-from webui.core.parameters import freeze
 from webui.core.recipes import Recipe
 from webui.core.settings import Settings
 from webui.core.specs import Artifact
+from webui.core.validating import freeze
 from webui.library.files import LibraryFiles
 from webui.library.index import Index
 from webui.library.library import Library

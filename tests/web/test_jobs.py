@@ -64,10 +64,10 @@ def test_a_broken_request_is_refused(client: TestClient, body: bytes, status: in
 @pytest.mark.parametrize(
     ("params", "name", "says"),
     [
-        ({"count": 9}, "count", "less than or equal to 8"),
-        ({"count": "many"}, "count", "integer"),
+        ({"count": 9}, "count", "expected at most 8"),
+        ({"count": "many"}, "count", "expected a whole number"),
         ({"coulour": "#ffffff"}, "coulour", "did you mean 'colour'"),
-        ({"colour": "red"}, "colour", "pattern"),
+        ({"colour": "red"}, "colour", "a colour such as"),
         ({"image": "/etc/passwd"}, "image", ""),
         ({"image": "upload:../../etc/passwd"}, "image", "no reference"),
         ({"image": "data:image/png;base64,AAAAAAAAAAAAAAAAAAAAAAAA"}, "image", ""),

@@ -15,7 +15,8 @@ from PIL import Image
 
 from tests.web_ui.loops import closed_loops
 from webui.core.errors import ParameterError
-from webui.core.parameters import Parameter, WidgetKind, describe, validate
+from webui.core.parameters import Parameter, WidgetKind, describe
+from webui.core.validating import validate
 from webui.web.services import Services
 from webui.web.ui.forms import Form, FormServices, arrange
 from webui.web.ui.page import form_services

@@ -10,6 +10,7 @@ import pytest
 
 from tests.web_ui import words
 from tests.web_ui.loops import closed_loops
+from webui.core import validating
 from webui.core.settings import ROOT, Settings
 from webui.plugins.host import ExtensionHost
 from webui.web.services import Services
@@ -60,6 +61,16 @@ def _option_values(spec: object) -> set[str]:
     from webui.core.parameters import describe
 
     return {value for row in describe(spec.params) for value, _ in row.options}  # type: ignore[attr-defined]
+
+
+def test_what_is_wrong_with_a_field_is_translated(built_in: ExtensionHost, tables: dict[str, dict[str, str]]) -> None:
+    """Every message of a ``FieldError``, as it is written, has a sentence of the same shape in every language."""
+    folders = [ROOT / "webui", *(Path(one.path) for one in built_in.extensions if one.path)]
+    said = words.of_field_errors(folders) | set(validating._WORDS.values()) | set(validating._NEEDED.values())
+    assert "is required" in said
+    for table in tables.values():
+        shapes = {_SLOT.sub("{}", text) for text in table}
+        assert sorted(text for text in said if _SLOT.sub("{}", text) not in shapes) == []
 
 
 def test_translations_keep_their_slots(tables: dict[str, dict[str, str]]) -> None:

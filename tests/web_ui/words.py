@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from webui.core.parameters import describe
@@ -44,6 +46,33 @@ def of_declarations(pipelines: Iterable[PipelineSpec], tabs: Iterable[TabSpec]) 
             found |= {row.label, form_help(row), row.group, str(row.extra.get("placeholder") or "")}
             found |= {label for value, label in row.options if label != value}
     return {text for text in found if text}
+
+
+def of_field_errors(folders: Iterable[Path]) -> set[str]:
+    """Messages of ``FieldError``, and of what makes one, with {} for each value; not those of other programs' clients,
+    of the command line, and those that are another error's own.
+    """
+    found: set[str] = set()
+    for path in (one for folder in folders for one in folder.rglob("*.py")):
+        if {"tests", "sdapi", "cli"} & set(path.parts):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("FieldError", "_wrong"):
+                found |= {
+                    text for text in _templates(node.args[1] if len(node.args) > 1 else None) if text.strip("{}: ")
+                }
+    return found
+
+
+def _templates(node: ast.AST | None) -> set[str]:
+    """A text of the source with {} for what is filled in; nothing where it is another's."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return {node.value}
+    if isinstance(node, ast.JoinedStr):
+        return {"".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)}
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return {left + "{}" for left in _templates(node.left)}
+    return set()
 
 
 def of_blocks(blocks: Any) -> set[str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .errors import ExtensionError, FieldError, LifelikeError, NotFound, ParameterError
-from .parameters import Parameter, freeze, validate
+from .parameters import Parameter
 from .specs import PipelineSpec
+from .validating import freeze, validate
 
 
 class FoundModel(Protocol):

@@ -101,8 +101,10 @@ class Settings(BaseModel):
             own or any(folder.is_relative_to(one.resolve()) for one in (self.data_dir, *self.allowed_folders))
         ):
             return folder
-        wider = "" if own else ", below the data folder or one that is allowed"
-        raise ParameterError([FieldError(field, f"expected a folder that is there{wider}", repr(shown))])
+        if own:
+            raise ParameterError([FieldError(field, "expected a folder that is there", repr(shown))])
+        expected = "expected a folder that is there, below the data folder or one that is allowed"
+        raise ParameterError([FieldError(field, expected, repr(shown))])
 
     @property
     def library_dir(self) -> Path:

@@ -374,7 +374,7 @@ class JobContext:
             known = ", ".join(host.feature_networks) or "none"
             raise NotFound(f"there is no feature network {network[:100]!r}; there are: {known}.")
         if resize and resize not in spec.resizes:
-            raise ParameterError([FieldError("resize", f"{spec.title} has {', '.join(spec.resizes)}", repr(resize))])
+            raise ParameterError([FieldError("resize", "expected one of " + ", ".join(spec.resizes), repr(resize))])
         made = host.load_object(host.owner_of("feature_networks", network), spec.run)
         extractor: FeatureExtractor = made(self._models, weights, resize or spec.resizes[0])
         return extractor

@@ -14,9 +14,10 @@ from typing import Any
 
 from webui.core.errors import ExtensionError, JobFailed, NotFound
 from webui.core.jobs import ArtifactRecord, Job, JobArtifact
-from webui.core.parameters import Params, validate
+from webui.core.parameters import Params
 from webui.core.recipes import Recipe
 from webui.core.specs import Artifact, PipelineSpec
+from webui.core.validating import validate
 
 from .context import Emit, JobContext, JobWarnings, Place, Surroundings
 from .device import fresh_state

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from webui.core.errors import ParameterError, SetupError
-from webui.core.parameters import validate
 from webui.core.settings import Settings
+from webui.core.validating import validate
 
 from .host import ExtensionHost
 

@@ -10,7 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webui import __version__
-from webui.core.parameters import FILE_KINDS
+from webui.core.parameters import FILE_KINDS, Parameter
 
 from . import routes
 from .forms import Form, slug
@@ -51,6 +51,8 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
         "tab": f"tab-{slug(built.spec.id)}",
         "subtab": f"form-{form.slug}" if several else "",
         "labels": {row.name: row.label for row in rows},
+        "options": {row.name: named_options(row) for row in rows if row.options},
+        "usual": usual(form),
         "images": [
             {"name": row.name, "label": row.label, "kind": row.kind, "rare": row.advanced}
             for row in rows
@@ -71,6 +73,16 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
         "sizes": form.model_sizes(),
         "examples": [dict(one) for one in form.examples()[:MAX_EXAMPLES]],
     }
+
+
+def named_options(row: Parameter) -> dict[str, str]:
+    """Of a choice: value -> label, where they differ."""
+    return {value: label for value, label in row.options if label != value}
+
+
+def usual(form: Form) -> dict[str, Any]:
+    """Values of rare settings that a picture's description leaves out: those that they have by themselves."""
+    return {row.name: row.default for row in form.rows if row.advanced and row.kind not in FILE_KINDS}
 
 
 def first_lines(values: Mapping[str, Any]) -> bytes:

@@ -45,6 +45,30 @@ window.Lifelike = (() => {
     return found.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
   };
 
+  // What the server says, errors above all, comes in English with its values filled in: looked up as it is, else among the sentences
+  // with {slots}, from which the values are read back. "steps: expected ..." is a name and such a sentence.
+  let patterns = null;
+  const literal = (text) => text.replace(/\{\w+\}/g, "").length;
+  function told(text) {
+    const said = String(text ?? "");
+    if (table[said] || !Object.keys(table).length) return table[said] || said;
+    patterns ||= Object.keys(table).filter((key) => /\{\w+\}/.test(key) && literal(key) > 3)
+      .sort((a, b) => literal(b) - literal(a))
+      .map((key) => ({
+        key,
+        names: [...key.matchAll(/\{(\w+)\}/g)].map((found) => found[1]),
+        shape: new RegExp("^" + key.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("(.+?)") + "$", "s"),
+      }));
+    for (const { key, names, shape } of patterns) {
+      const found = said.match(shape);
+      if (found) return t(key, Object.fromEntries(names.map((name, place) => [name, told(found[place + 1])])));
+    }
+    const [, name, rest] = said.match(/^([\w -]{1,40}): (.+)$/s) || [];
+    if (rest && told(rest) !== rest) return `${t(name)}: ${told(rest)}`;
+    const sentences = said.match(/^(.+?[.!?]) (.+)$/s);
+    return sentences && told(sentences[1]) !== sentences[1] ? `${told(sentences[1])} ${told(sentences[2])}` : said;
+  }
+
   // Colours: chosen by the switch, else by the system. Gradio's own class is on the body and follows the system.
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (store.get("theme") || (system.matches ? "dark" : "light")) === "dark";
@@ -67,6 +91,7 @@ window.Lifelike = (() => {
     locale,
     spoken,
     t,
+    told,
     isDark,
     setDark(dark) {
       store.set("theme", dark ? "dark" : "light");

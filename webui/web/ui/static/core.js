@@ -1,7 +1,7 @@
 // What every other script stands on: making elements, asking the HTTP interface, the one stream of events, notes at the edge, menus.
 "use strict";
 Object.assign(Lifelike, (() => {
-  const { t, icon } = Lifelike;
+  const { t, told, icon } = Lifelike;
 
   // h("button", {class: "x", onclick: f, data: {id: 1}}, "text", child ...): text is never read as HTML.
   function h(tag, attributes = {}, ...children) {
@@ -23,9 +23,9 @@ Object.assign(Lifelike, (() => {
 
   class Problem extends Error {
     constructor(status, body) {
-      super(body.detail || body.title || t("The server does not answer."));
+      super(told(body.detail || body.title) || t("The server does not answer."));
       this.status = status;
-      this.hint = body.hint || "";
+      this.hint = told(body.hint || "");
       this.errors = body.errors || [];
     }
   }

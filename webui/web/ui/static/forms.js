@@ -1,7 +1,7 @@
 // The forms of the page, by name: bringing one into view, filling it, starting it. Each viewer enters its form here when it appears.
 "use strict";
 Lifelike.forms = (() => {
-  const { config, api, t, toast, attempt } = Lifelike;
+  const { config, api, t, told, toast, attempt } = Lifelike;
   const shown = new Map(); // slug -> what its viewer offers: {send, stop, restore, element}
   const waiting = new Map(); // slug -> what to do when its viewer appears
   const models = new Map();
@@ -58,9 +58,9 @@ Lifelike.forms = (() => {
     let first = null;
     for (const error of errors) {
       const element = field(slug, error.name) || (error.name === "height" ? field(slug, "width") : null);
-      const words = t(error.message) + (error.got ? " " + t("(got {value})", { value: error.got }) : "");
+      const words = told(error.message) + (error.got ? " " + t("(got {value})", { value: error.got }) : "");
       if (!element) {
-        toast(`${t(labels[error.name] || error.name)}: ${words}`, { kind: "bad", hint });
+        toast(`${t(labels[error.name] || error.name)}: ${words}`, { kind: "bad", hint: told(hint) });
         continue;
       }
       element.closest("details")?.setAttribute("open", "");
@@ -74,7 +74,7 @@ Lifelike.forms = (() => {
     if (first) {
       openSections(first);
       first.scrollIntoView({ block: "center", behavior: "smooth" });
-      toast(t("Please look at the marked fields."), { kind: "bad", hint });
+      toast(t("Please look at the marked fields."), { kind: "bad", hint: told(hint) });
     }
   }
   // Fields inside closed accordions cannot be seen: open those first.

@@ -1,7 +1,7 @@
 // A picture as large as the window, beside everything that is known of it.
 "use strict";
 Lifelike.lightbox = (() => {
-  const { t, h, iconButton, artifacts, marks, config } = Lifelike;
+  const { t, told, h, iconButton, artifacts, marks, config } = Lifelike;
   let dialog = null, list = [], place = 0, options = {};
 
   function open(items, start, more = {}) {
@@ -48,6 +48,18 @@ Lifelike.lightbox = (() => {
     describe(side, artifact);
   }
 
+  // A parameter's value as the form shows it: a choice by its label, a switch in words, a file by what it is.
+  function shown(form, name, value) {
+    const options = form?.options[name];
+    if (options) return t(options[value] || String(value));
+    if (typeof value === "boolean") return value ? t("yes") : t("no");
+    if (typeof value === "number") return String(Number(value.toPrecision(6)));
+    const text = String(value);
+    if (text.startsWith("upload:")) return t("a file");
+    if (text.startsWith("artifact:")) return t("a picture of the gallery");
+    return text;
+  }
+
   async function describe(side, artifact) {
     let said;
     try {
@@ -61,12 +73,13 @@ Lifelike.lightbox = (() => {
     const form = config.forms.find((one) => one.pipeline === recipe.pipeline);
     const { prompt, negative_prompt: negative, ...rest } = recipe.params || {};
     const label = (name) => t(form?.labels[name] || name);
+    const same = (name, value) => form && name in form.usual && String(form.usual[name]) === String(value);
     const rows = [
       [t("Made by"), form ? t(form.title) : recipe.pipeline],
       [t("Size"), artifact.width ? `${artifact.width} × ${artifact.height}` : ""],
       ...Object.entries(rest)
-        .filter(([name, value]) => !["width", "height"].includes(name) && value !== null && value !== "" && typeof value !== "object")
-        .map(([name, value]) => [label(name), name === form?.seed && artifact.seed !== null ? artifact.seed : value]),
+        .filter(([name, value]) => !["width", "height"].includes(name) && value !== null && value !== "" && typeof value !== "object" && !same(name, value))
+        .map(([name, value]) => [label(name), name === form?.seed && artifact.seed !== null ? artifact.seed : shown(form, name, value)]),
       [t("Made on"), Lifelike.moment(artifact.created_at)],
       [t("File"), `${artifact.path} · ${Lifelike.bytes(artifact.size_bytes)}`],
     ].filter(([, value]) => value !== "" && value !== undefined && value !== null);
@@ -74,7 +87,7 @@ Lifelike.lightbox = (() => {
       prompt ? h("p", { class: "ll-prompt-text", translate: "no" }, prompt) : "",
       negative ? h("p", { class: "ll-quiet", translate: "no" }, t("Without: {text}", { text: negative })) : "",
       h("dl", {}, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { translate: "no" }, String(value))])),
-      ...(artifact.warnings || []).map((text) => h("p", { class: "ll-warning" }, text)),
+      ...(artifact.warnings || []).map((text) => h("p", { class: "ll-warning" }, told(text))),
       said.recipe ? h("details", {}, h("summary", {}, t("Recipe")), h("pre", {}, JSON.stringify(said.recipe, null, 1))) : "",
       Object.keys(said.unmapped || {}).length
         ? h("details", {}, h("summary", {}, t("Without a counterpart here")), h("dl", { translate: "no" }, Object.entries(said.unmapped).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])))

@@ -1,7 +1,7 @@
 // Two tabs of lists: every job with its state, and every extension with what became of it.
 "use strict";
 Lifelike.queue = (() => {
-  const { t, h, icon, iconButton, api, attempt, artifacts, config, lightbox, fail } = Lifelike;
+  const { t, told, h, icon, iconButton, api, attempt, artifacts, config, lightbox, fail } = Lifelike;
   const WORDS = () => ({ queued: t("waiting"), running: t("running"), done: t("done"), failed: t("failed"), cancelled: t("stopped") });
 
   function mount(element) {
@@ -49,7 +49,7 @@ Lifelike.queue = (() => {
         h("div", { class: "ll-job-text" },
           h("strong", {}, form ? t(form.title) : job.pipeline),
           h("span", { class: "ll-quiet", translate: "no" }, String(job.params.prompt || "").slice(0, 200)),
-          job.error ? h("span", { class: "ll-bad-text" }, job.error.message, job.error.hint ? " " + job.error.hint : "") : "",
+          job.error ? h("span", { class: "ll-bad-text" }, told(job.error.message), job.error.hint ? " " + told(job.error.hint) : "") : "",
           job.state === "running" ? h("div", { class: "ll-bar" }, h("i", { style: `width:${(job.progress.fraction || 0) * 100}%` })) : ""),
         h("span", { class: `ll-pill ${job.state}` }, WORDS()[job.state], job.state === "queued" && job.position ? ` · ${job.position + 1}` : ""),
         h("span", { class: "ll-job-time ll-quiet" }, Lifelike.moment(job.created_at)),

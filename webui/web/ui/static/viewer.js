@@ -1,7 +1,7 @@
 // Beside each form: watches its jobs. What is shown comes from the job's event stream alone, so that a reload or a cut connection changes nothing.
 "use strict";
 Lifelike.viewer = (() => {
-  const { t, h, icon, iconButton, api, attempt, toast, parse, store, artifacts, forms, lightbox, config } = Lifelike;
+  const { t, told, h, icon, iconButton, api, attempt, toast, parse, store, artifacts, forms, lightbox, config } = Lifelike;
   const KEPT = 12;
   const ENDED = new Set(["done", "failed", "cancelled"]);
 
@@ -63,7 +63,7 @@ Lifelike.viewer = (() => {
         this.add(said.job);
       } else if (said.errors) forms.showErrors(this.slug, said.errors, said.hint);
       else if (said.send) this.handOver(said.send);
-      else if (said.problem) toast(said.problem, { kind: "bad", hint: said.hint });
+      else if (said.problem) toast(told(said.problem), { kind: "bad", hint: told(said.hint) });
       else if (said.said) toast(t(said.said), { kind: "good", seconds: 3 });
     }
 
@@ -323,7 +323,7 @@ Lifelike.viewer = (() => {
     }
 
     notes(job) {
-      const cards = [...new Set(job.warnings || [])].map((text) => h("p", { class: "ll-warning" }, icon("info"), h("span", {}, text)));
+      const cards = [...new Set(job.warnings || [])].map((text) => h("p", { class: "ll-warning" }, icon("info"), h("span", {}, told(text))));
       const goesOn = this.form.keeps_work || (job.artifacts || []).length > 0;
       const retry = () => h("button", { type: "button", class: "ll-button", onclick: attempt(() => this.retry(job.id)) }, icon("again"),
         goesOn ? t("Resume") : t("Try again"));
@@ -331,8 +331,8 @@ Lifelike.viewer = (() => {
         const error = job.error || { message: t("It failed.") };
         cards.push(h("div", { class: "ll-failure", role: "alert" },
           h("strong", {}, t("This did not work")),
-          h("p", {}, error.message),
-          error.hint ? h("p", { class: "ll-quiet" }, error.hint) : "",
+          h("p", {}, told(error.message)),
+          error.hint ? h("p", { class: "ll-quiet" }, told(error.hint)) : "",
           error.extension ? h("p", { class: "ll-quiet" }, t("Extension: {name}", { name: error.extension })) : "",
           retry(),
           error.traceback ? h("details", {}, h("summary", {}, t("Details")), h("pre", {}, error.traceback)) : ""));
