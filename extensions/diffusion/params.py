@@ -5,7 +5,7 @@ from __future__ import annotations
 # The fields have the names of the functions that declare them.
 import webui.api as declare
 
-from .params_adapters import Adapted, Controlled
+from .params_adapters import Adapted, Controlled, ImagePrompted
 
 SAMPLERS = (
     "Automatic",
@@ -317,7 +317,7 @@ class Settled(declare.Params):
     applied_styles: tuple[str, ...] = declare.record((), label="Styles that were put on")
 
 
-class Made(Computed, Controlled, Adapted, Batched, Varied, Sampled):
+class Made(Computed, ImagePrompted, Controlled, Adapted, Batched, Varied, Sampled):
     """How a picture is made, whatever it shows and begins with."""
 
 

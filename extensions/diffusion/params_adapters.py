@@ -33,6 +33,7 @@ def _lora_weight(row: int) -> float:
 
 
 CONTROL_UNITS = 2
+CONTROL_KINDS = "controlnet|t2i_adapter"
 PREPROCESSORS = {
     "none": "None",
     "canny": "Canny edges",
@@ -48,8 +49,8 @@ _CONTROL: dict[str, Any] = {"group": "ControlNet", "advanced": True}
 
 
 def _control_model(row: int) -> Any:
-    help_ = "From models/controlnet" if row == 1 else ""
-    return declare.dynamic_choice("", "controlnet", label=f"ControlNet {row}", help=help_, **_CONTROL)
+    help_ = "From models/controlnet or models/t2i_adapter" if row == 1 else ""
+    return declare.dynamic_choice("", CONTROL_KINDS, label=f"ControlNet {row}", help=help_, **_CONTROL)
 
 
 def _control_image(row: int) -> Any:
@@ -79,6 +80,67 @@ class Controlled(declare.Params):
     control_2_weight: float = _control_number(2, 1.0, "Control weight", 2.0)
     control_2_start: float = _control_number(2, 0.0, "Control from")
     control_2_end: float = _control_number(2, 1.0, "Control to")
+
+
+IMAGE_PROMPTS = 2
+IMAGE_PROMPT_BLOCKS = {
+    "all": "All",
+    "style": "Style alone",
+    "composition": "Composition alone",
+    "style and composition": "Style and composition",
+}
+"""Which attention layers see the pictures."""
+
+_IMAGE_PROMPT: dict[str, Any] = {"group": "Image prompt", "advanced": True}
+
+
+def _prompt_model(row: int) -> Any:
+    help_ = "From models/ipadapter; its image encoder beside it or in models/clip_vision" if row == 1 else ""
+    return declare.dynamic_choice("", "ip_adapter", label=f"IP-Adapter {row}", help=help_, **_IMAGE_PROMPT)
+
+
+def _prompt_images(row: int) -> Any:
+    return declare.images(label=f"Image prompt {row}", maximum=16, **_IMAGE_PROMPT)
+
+
+def _prompt_number(row: int, default: float, label: str, maximum: float = 1.0) -> Any:
+    return declare.number(default, minimum=0.0, maximum=maximum, step=0.05, label=f"{label} {row}", **_IMAGE_PROMPT)
+
+
+def _prompt_mask(row: int) -> Any:
+    help_ = "White: where its pictures count" if row == 1 else ""
+    return declare.image(label=f"Image prompt mask {row}", help=help_, **_IMAGE_PROMPT)
+
+
+def _prompt_blocks(row: int) -> Any:
+    help_ = "Which layers see its pictures" if row == 1 else ""
+    return declare.choice("all", IMAGE_PROMPT_BLOCKS, label=f"Image prompt layers {row}", help=help_, **_IMAGE_PROMPT)
+
+
+class ImagePrompted(declare.Params):
+    """Pictures that say what is drawn, beside the prompt."""
+
+    image_prompt_1_model: str = _prompt_model(1)
+    image_prompt_1_images: tuple[str, ...] = _prompt_images(1)
+    image_prompt_1_weight: float = _prompt_number(1, 1.0, "Image prompt weight", 2.0)
+    image_prompt_1_start: float = _prompt_number(1, 0.0, "Image prompt from")
+    image_prompt_1_end: float = _prompt_number(1, 1.0, "Image prompt to")
+    image_prompt_1_mask: str | None = _prompt_mask(1)
+    image_prompt_1_blocks: str = _prompt_blocks(1)
+    image_prompt_2_model: str = _prompt_model(2)
+    image_prompt_2_images: tuple[str, ...] = _prompt_images(2)
+    image_prompt_2_weight: float = _prompt_number(2, 1.0, "Image prompt weight", 2.0)
+    image_prompt_2_start: float = _prompt_number(2, 0.0, "Image prompt from")
+    image_prompt_2_end: float = _prompt_number(2, 1.0, "Image prompt to")
+    image_prompt_2_mask: str | None = _prompt_mask(2)
+    image_prompt_2_blocks: str = _prompt_blocks(2)
+    image_prompt_encoder: str = declare.dynamic_choice(
+        "",
+        "image_encoder",
+        label="Image encoder",
+        help="Empty: the one that fits, beside the adapter or among the models",
+        **_IMAGE_PROMPT,
+    )
 
 
 class Adapted(declare.Params):

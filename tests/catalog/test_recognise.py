@@ -71,6 +71,12 @@ def without(shapes: dict[str, Any], prefix: str) -> dict[str, Any]:
         ),
         (names("head.modulation", "blocks.0.self_attn.q.weight"), "video", "wan"),
         (names("adapter.body.0.resnets.0.block1.weight"), "t2i_adapter", ""),
+        (
+            names("body.0.in_conv.weight", "body.0.out_conv.weight", "body.0.body.0.block1.weight"),
+            "t2i_adapter",
+            "",
+        ),
+        (names("vision_model.encoder.layers.0.mlp.fc1.weight", "visual_projection.weight"), "image_encoder", ""),
         (names("image_proj.proj.weight", "ip_adapter.1.to_k_ip.weight"), "ip_adapter", ""),
         (names("g_ema.style.1.weight", "g_ema.convs.0.conv.weight"), "gan", "stylegan2_rosinality"),
         (names("G_ema.synthesis.b4.const", "G_ema.mapping.fc0.weight"), "gan", "stylegan2"),

@@ -57,6 +57,8 @@ _FOLDER_KINDS: Mapping[str, str] = {
     "dat": "upscaler",
     "gfpgan": "upscaler",
     "t2i_adapter": "t2i_adapter",
+    "clip_vision": "image_encoder",
+    "image_encoder": "image_encoder",
     "ipadapter": "ip_adapter",
     "ip_adapter": "ip_adapter",
 }

@@ -21,6 +21,7 @@ KINDS: Mapping[str, str] = {
     "embedding": "embedding",
     "t2i_adapter": "T2I-Adapter",
     "ip_adapter": "IP-Adapter",
+    "image_encoder": "image encoder",
     "upscaler": "upscaler",
     "gan": "GAN",
     "vqgan": "VQGAN",

@@ -49,6 +49,8 @@ WHOLES = (
     Mark("t2i_adapter", "", ("adapter.body.0.resnets.0.block1.",)),
     Mark("t2i_adapter", "", ("body.0.in_conv.", "conv_in.weight", "body.0.block1.")),
     Mark("t2i_adapter", "", ("conv_in.weight", "body.0.block1.weight", "body.0.block2.weight")),
+    Mark("t2i_adapter", "", ("body.0.in_conv.", "body.0.out_conv.", "body.0.body.0.block1.")),
+    Mark("image_encoder", "", ("vision_model.encoder.layers.0.", "visual_projection.weight")),
     Mark("ip_adapter", "", ("ip_adapter.1.to_k_ip.weight",)),
     Mark("ip_adapter", "", ("image_proj.", "ip_adapter.")),
     Mark("gan", "stylegan2_rosinality", ("g_ema.style.1.weight", "g_ema.convs.0.")),

@@ -194,8 +194,8 @@ def _denoiser(header: Header) -> Recognised | None:
 def _by_marks(header: Header) -> Recognised | None:
     """GANs, adapters and autoencoders that a few names give away."""
     mark = match(header, WHOLES, ("", "state_dict."))
-    if mark is None:
-        return None
+    if mark is None or (mark.kind == "image_encoder" and header.has("text_model.")):
+        return None  # a whole CLIP is taken for its text encoder
     family_of = {"t2i_adapter": t2i_adapter_family, "ip_adapter": ip_adapter_family}.get(mark.kind)
     return Recognised(mark.kind, family_of(header) if family_of else mark.family)
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +20,34 @@ from extensions.diffusion.models.companions import read_config
 from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.models.loading import Plan
 from extensions.diffusion.models.siblings import as_class
-from extensions.diffusion.params import Drawn
-from extensions.diffusion.params_adapters import CONTROL_UNITS
-from extensions.diffusion.pictures.inputs import fitted, on_ground, open_picture
-from extensions.diffusion.pictures.preprocessors import prepared
-from webui.api import Component, ComponentKey, Context, JobFailed, ModelError, ModelUse, ResolvedModel
+from webui.api import Component, ComponentKey, Context, ModelError, ResolvedModel
+
+from .attaching import check_family
+from .units import Unit, told_units
 
 KIND = "controlnet"
 _HINT = "controlnet_cond_embedding."
 _TASKS = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
 
 
-@dataclass(frozen=True)
-class Unit:
-    """One ControlNet of a job."""
-
-    model: ResolvedModel
-    picture: str | None
-    preprocessor: str
-    weight: float
-    start: float
-    end: float
-
-
 class Controls:
-    """The ControlNets of one job; none where no unit names a model."""
+    """The ControlNets of one job; ``attaching.Attachment``."""
 
-    def __init__(self, params: Drawn, context: Context) -> None:
-        """Raises NotFound, ModelError."""
+    def __init__(self, units: Sequence[Unit], context: Context) -> None:
         self._context = context
-        self.units = [unit for row in range(1, CONTROL_UNITS + 1) if (unit := _unit(params, row, context)) is not None]
+        self.units = units
         self._unet: Mapping[str, Any] = {}
 
-    def planned(self, plan: Plan) -> Plan:
+    @property
+    def active(self) -> bool:
+        return bool(self.units)
+
+    def planned(self, plan: Plan, family: str) -> Plan:
         """``plan`` for the class of the model's family that takes ControlNets. Raises ModelError without one."""
-        if not self.units:
-            return plan
         import diffusers
+
+        for unit in self.units:
+            check_family("ControlNet", unit.model, family)
 
         self._unet = plan.config("unet")
         name = plan.cls.__name__
@@ -74,46 +66,30 @@ class Controls:
             for place, unit in enumerate(self.units)
         }
 
-    def complete(self, call: Call, pipe: Any, own: Image.Image | None) -> None:
-        """Put pictures, weights and spans into the call. ``own``: the picture that a unit without one takes. Raises
-        JobFailed where there is none.
-        """
-        if not self.units:
-            return
+    @contextmanager
+    def around(self, pipe: Any, components: Mapping[str, Any]) -> Iterator[None]:
+        yield  # the pipeline itself calls them
+
+    def complete(
+        self, call: Call, pipe: Any, components: Mapping[str, Any], own: Callable[[], Image.Image | None]
+    ) -> None:
         size = call.width, call.height
-        pictures = [self._picture(unit, size, own) for unit in self.units]
+        pictures = [unit.picture(size, own, self._context) for unit in self.units]
         known = inspect.signature(type(pipe).__call__).parameters
         wanted: dict[str, list[Any]] = {
             "control_image" if "control_image" in known else "image": pictures,
-            "controlnet_conditioning_scale": [unit.weight for unit in self.units],
-            "control_guidance_start": [unit.start for unit in self.units],
-            "control_guidance_end": [unit.end for unit in self.units],
+            "controlnet_conditioning_scale": [unit.span.weight for unit in self.units],
+            "control_guidance_start": [unit.span.start for unit in self.units],
+            "control_guidance_end": [unit.span.end for unit in self.units],
         }
         single = len(self.units) == 1
         call.arguments.update({key: row[0] if single else row for key, row in wanted.items() if key in known})
 
-    def _picture(self, unit: Unit, size: tuple[int, int], own: Image.Image | None) -> Image.Image:
-        if unit.picture:
-            picture = on_ground(open_picture(self._context, unit.picture))
-        elif own is not None:
-            picture = own
-        else:
-            raise JobFailed("A ControlNet has no picture.", hint="Choose a control picture, or no ControlNet.")
-        return fitted(prepared(picture, unit.preprocessor), size, "crop")
+    def step(self, done: int, steps: int) -> None:
+        """The pipeline counts by itself."""
 
-
-def _unit(params: Drawn, row: int, context: Context) -> Unit | None:
-    def asked(name: str) -> Any:
-        return getattr(params, f"control_{row}_{name}")
-
-    if not asked("model") or not asked("weight"):
-        return None
-    model = context.models.resolve(asked("model"), KIND)
-    if model.path is None:
-        raise ModelError(f"ControlNet {asked('model')!r} is not on this machine.")
-    context.use_model(ModelUse(ref=model.ref, sha256=model.sha256, role=KIND))
-    start, end = sorted((asked("start"), asked("end")))
-    return Unit(model, asked("image"), asked("preprocessor"), asked("weight"), start, end)
+    def infotext(self) -> dict[str, str]:
+        return told_units(self.units)
 
 
 def _component(model: ResolvedModel, unet: Mapping[str, Any], dtype: torch.dtype, context: Context) -> Component:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from extensions.diffusion.adapters.controls import Controls
+from extensions.diffusion.adapters.attached import Attached
 from extensions.diffusion.adapters.loras import Networks
 from extensions.diffusion.compute import attention, intercept, quantizing, speed
 from extensions.diffusion.compute.choosing import Chooser, candidates
@@ -57,8 +57,8 @@ class Drawing:
         self._params = params
         self._context = context
         self._task = task
-        self._controls = Controls(params, context)
-        plan = self._controls.planned(task.planned(make_plan(model, context.models, configs=configs)))
+        self._attached = Attached(params, context)
+        plan = self._attached.planned(task.planned(make_plan(model, context.models, configs=configs)), model.family)
         self._plan = with_vae(plan, params.vae, context)
         for note in self._plan.notes:
             context.warn(note)
@@ -146,10 +146,10 @@ class Drawing:
         networks = self._networks.chosen(words)
         wanted = {
             **requests(self._plan, self._dtype_of, self._speed),
-            **self._controls.requests(self._dtype_of("controlnet")),
+            **self._attached.requests(self._dtype_of("controlnet")),
         }
         # Whoever attaches something to modules has them alone for that time.
-        alone = bool(networks) or params.seamless != "none"
+        alone = bool(networks) or self._attached.alone or params.seamless != "none"
         with resident(self._context, wanted, work, self._measures, exclusive=alone) as components:
             scheduler = None
             if "scheduler" in components:
@@ -157,7 +157,11 @@ class Drawing:
                 self.sampler = sampler_name(scheduler)
             pipe = assemble(self._plan, components, scheduler)
             modules = [part for part in components.values() if isinstance(part, torch.nn.Module)]
-            with self._networks.attached(pipe, networks), seamless.wrapped(modules, params.seamless):
+            with (
+                self._networks.attached(pipe, networks),
+                self._attached.around(pipe, components),
+                seamless.wrapped(modules, params.seamless),
+            ):
                 images = self._called(pipe, components, words, indices)
         return self._task.finished(images, indices)
 
@@ -169,7 +173,7 @@ class Drawing:
         said = self._params.model_copy(update={"prompt": words.plain_prompt, "negative_prompt": words.plain_negative})
         call = make_call(pipe, self._plan, said, width, height, len(indices))
         self._task.complete(call, pipe, self._plan, indices)
-        self._controls.complete(call, pipe, self._task.source(indices[0]))
+        self._attached.complete(call, pipe, components, lambda: self._task.source(indices[0]))
         self._warn_of(call.notes, words.notes())
         restart = self._tell(call, pipe, components, words, len(indices))
         denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
@@ -190,6 +194,7 @@ class Drawing:
             if seeded:  # from the start each time: a second attempt draws the same picture
                 arguments["generator"] = generators if len(generators) > 1 else generators[0]
             restart()
+            self._attached.step(0, 1)
             for module in denoisers:
                 speed.forget_steps(module)
             with self._task.noise(generators, indices):
@@ -240,6 +245,7 @@ class Drawing:
 
         def at_end(pipe: Any, number: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             changed = self._task.after_step(pipe, number, timestep, tensors)
+            self._attached.step(number + 1, int(getattr(pipe, "num_timesteps", 0) or 0) or asked)
             step(number + 1, changed.get("latents", tensors.get("latents")))
             return changed
 
@@ -296,7 +302,7 @@ class Drawing:
         for key, used in (("Lora hashes", self._networks.used), ("TI hashes", self._embeddings.used)):
             if used:
                 pairs[key] = ", ".join(f"{name}: {digest[:12]}" for name, digest in used.items())
-        return pairs
+        return {**pairs, **self._attached.infotext()}
 
     def _warn_of(self, *notes: Sequence[str]) -> None:
         for note in filter(None, itertools.chain(*notes)):

@@ -176,7 +176,8 @@ def assemble(plan: Plan, components: Mapping[str, Any], scheduler: Any) -> Any:
         arguments["controlnet"] = controls[0] if len(controls) == 1 else controls
     if "scheduler" in arguments:
         arguments["scheduler"] = scheduler
-    pipe = plan.cls(**arguments)
+    known = inspect.signature(plan.cls.__init__).parameters
+    pipe = plan.cls(**{name: one for name, one in arguments.items() if name in known})  # attachments are called by us
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -1,0 +1,74 @@
+"""The units of a form that hold a picture to another: which model, which picture, how strongly and when. ControlNets
+and T2I-Adapters are both given so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from extensions.diffusion.params import Drawn
+from extensions.diffusion.params_adapters import CONTROL_KINDS, CONTROL_UNITS
+from extensions.diffusion.pictures.inputs import fitted, on_ground, open_picture
+from extensions.diffusion.pictures.preprocessors import prepared
+from webui.api import Context, JobFailed, ModelError, ModelUse, ResolvedModel
+
+from .attaching import Span, title_of
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One control of a job."""
+
+    place: int
+    model: ResolvedModel
+    source: str | None
+    preprocessor: str
+    span: Span
+
+    def picture(self, size: tuple[int, int], own: Callable[[], Image.Image | None], context: Context) -> Image.Image:
+        """The control picture at ``size``, RGB. ``own()``: the one that a unit without a picture takes. Raises
+        JobFailed where there is none, ParameterError, NotFound.
+        """
+        picture = on_ground(open_picture(context, self.source)) if self.source else own()
+        if picture is None:
+            raise JobFailed("A ControlNet has no picture.", hint="Choose a control picture, or no ControlNet.")
+        return fitted(prepared(picture, self.preprocessor), size, "crop")
+
+
+def units_of(params: Drawn, context: Context) -> list[Unit]:
+    """The units that name a model and count. Raises NotFound, ModelError."""
+    found = (_unit(params, row, context) for row in range(1, CONTROL_UNITS + 1))
+    return [unit for unit in found if unit is not None]
+
+
+def _unit(params: Drawn, row: int, context: Context) -> Unit | None:
+    name, weight = getattr(params, f"control_{row}_model"), getattr(params, f"control_{row}_weight")
+    if not name or not weight:
+        return None
+    model = context.models.resolve(name, CONTROL_KINDS)
+    if model.path is None:
+        raise ModelError(f"ControlNet {name!r} is not on this machine.")
+    kind = str(getattr(model, "kind", "")) or "controlnet"
+    context.use_model(ModelUse(ref=model.ref, sha256=model.sha256, role=kind))
+    start, end = sorted((getattr(params, f"control_{row}_start"), getattr(params, f"control_{row}_end")))
+    source, way = getattr(params, f"control_{row}_image"), getattr(params, f"control_{row}_preprocessor")
+    return Unit(row - 1, model, source, way, Span(weight, start, end))
+
+
+def told_units(units: Sequence[Unit]) -> dict[str, str]:
+    """The units as A1111's extension for them writes them into its text."""
+    return {
+        f"ControlNet {unit.place}": ", ".join(
+            (
+                f"Module: {unit.preprocessor}",
+                f"Model: {title_of(unit.model)} [{unit.model.sha256[:8]}]",
+                f"Weight: {unit.span.weight:g}",
+                f"Guidance Start: {unit.span.start:g}",
+                f"Guidance End: {unit.span.end:g}",
+            )
+        )
+        for unit in units
+    }
