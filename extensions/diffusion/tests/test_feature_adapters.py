@@ -1,4 +1,4 @@
-"""T2I-Adapters as a job draws with them: as diffusers does, in every layout, with ControlNets, and undone afterwards."""
+"""T2I-Adapters as a job draws with them: as diffusers does, in every layout, beside ControlNets."""
 
 from __future__ import annotations
 
