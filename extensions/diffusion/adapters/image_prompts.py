@@ -199,7 +199,7 @@ def _row(params: Drawn, row: int, context: Context) -> ImagePrompt | None:
 
 
 def read_adapter(model: ResolvedModel, context: Context) -> Tensors:
-    """``image_proj`` and ``ip_adapter``, each name -> tensor. Raises ModelError, for the FaceID kind with its reason."""
+    """``image_proj`` and ``ip_adapter``, each name -> tensor. Raises ModelError, with the reason for FaceID."""
     assert model.path is not None
     found: Tensors = {"image_proj": {}, "ip_adapter": {}}
     for key, tensor in context.models.open_weights(model.path).items():

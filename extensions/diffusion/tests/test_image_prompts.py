@@ -105,9 +105,8 @@ def ask(generate: Generate, adapters: Path, tmp_path: Path) -> Generate:
     picture = str(scene(tmp_path / "prompt.png"))
 
     def run(family: str, model: str, **changes: Any) -> Outcome:
-        common = {
-            name: changes.pop(name) for name in list(changes) if name.startswith(("batch", "seed", "image_", "c"))
-        }
+        others = ("batch", "seed", "image_prompt")
+        common = {name: changes.pop(name) for name in list(changes) if name.startswith(others)}
         row = {"model": model, "images": [picture], **changes}
         return generate(family, **{f"image_prompt_1_{name}": value for name, value in row.items()}, **common)
 
