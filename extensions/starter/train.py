@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
+import sys
 from pathlib import Path
 
 import torch
@@ -50,6 +52,8 @@ def main() -> None:
     if options.start is not None:
         config = config.model_copy(update={"start": options.start})
     asked = options.stage or ["all"]
+    # Told to end, a stage saves where it is first, as it does when it is interrupted.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     for name in STAGES if "all" in asked else asked:
         run_stage(name, config, options.folder)
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +102,23 @@ def test_whitening_keeps_reconstructions() -> None:
     flat = encode(model, pictures(subjects_at(500, 32), 64)).permute(1, 0, 2, 3).flatten(1)
     assert flat.mean(1).abs().max() < 0.35
     assert (torch.cov(flat) - torch.eye(8)).abs().max() < 0.5
+
+
+def test_a_training_that_is_told_to_end_keeps_its_last_step(tmp_path: Path) -> None:
+    long = (CONFIGS / "tiny.toml").read_text().replace("save_every = 2", "save_every = 1000000")
+    config = tmp_path / "long.toml"
+    config.write_text(long.replace("steps = 4\nbatch = 4\nheld_out", "steps = 1000000\nbatch = 4\nheld_out"))
+    command = [sys.executable, "-m", "extensions.starter.train", "--config", str(config), "--folder", str(tmp_path)]
+    process = subprocess.Popen([*command, "--stage", "judge"], cwd=CONFIGS.parents[2])
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "judge.jsonl").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+    assert torch.load(tmp_path / "judge.pt", weights_only=True)["step"] >= 2
 
 
 @pytest.mark.parametrize("stage", STAGES)
