@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from webui.cli.options import add_host_options, add_parameters, as_options, give
 from webui.cli.progress import Bar
 from webui.core.errors import FieldError, ParameterError
 from webui.core.jobs import ArtifactRecord, ErrorInfo, Job, JobArtifact, JobCancelled, JobFailedEvent, JobWarning
-from webui.core.parameters import describe
+from webui.core.parameters import Parameter, describe
 from webui.core.specs import PipelineSpec, same_name
 from webui.core.work_folders import left_by
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.resume:
         return _run(studio, _left(studio, spec, given.resume), given)
     try:
-        params = studio.freeze(spec, given_parameters(given))
+        params = studio.freeze(spec, seen_from_here(given_parameters(given), parameters))
     except ParameterError as error:
         raise as_options(error, parameters) from None
     return _run(studio, Job(pipeline=spec.id, params=params), given)
@@ -56,6 +56,16 @@ def _left(studio: Studio, spec: PipelineSpec, job_id: str) -> Job:
     if job is None or job.pipeline != spec.id:
         raise ParameterError([FieldError("--resume", f"expected a job of {spec.id} that left something", job_id[:80])])
     return job.model_copy(update={"attempts": job.attempts + 1})
+
+
+def seen_from_here(params: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """``params`` with folders that are there as whole paths: elsewhere they are below the data folder."""
+    found = dict(params)
+    for row in parameters:
+        path = Path(str(found.get(row.name) or "")).expanduser()
+        if row.kind == "folder" and found.get(row.name) and path.exists():
+            found[row.name] = str(path.absolute())
+    return found
 
 
 def find_pipeline(name: str, pipelines: Sequence[PipelineSpec]) -> PipelineSpec:

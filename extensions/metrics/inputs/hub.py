@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +35,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     }
 )
 _REF = re.compile(r"(?P<name>[\w./-]+?)(?:@(?P<revision>[\w.-]+))?(?:\[(?P<split>[\w:%]+)\])?(?:#(?P<column>\w+))?")
-_LOCAL = ("imagefolder", "parquet", "arrow", "webdataset")
 
 
 class HubPictures:
@@ -54,6 +54,9 @@ class HubPictures:
         self._revision, self.count, self.title = found["revision"], count, f"dataset {ref}"
         if context.offline:
             raise JobFailed(f"{self.title}: this installation is offline.", hint="Give a folder or a zip.")
+        # The library would take a folder of that name on this machine in place of the hub's.
+        if Path(self._repository).exists() or self._repository.count("/") > 1 or self._repository[0] in "./":
+            raise JobFailed(f"{self.title} is no id of the hub.", hint="Give a folder by its path.")
         self._rows = self._open()
         self._column = found["column"] or self._picture_column()
         self.identity = ""  # what a branch names may have changed

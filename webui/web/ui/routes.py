@@ -24,6 +24,7 @@ SCRIPTS = (
     "fields.js",
     "prompts.js",
     "plots.js",
+    "scores.js",
     "artifacts.js",
     "marks.js",
     "lightbox.js",

@@ -40,8 +40,8 @@ Lifelike.artifacts = (() => {
     try {
       const text = await (await fetch(address(artifact))).text();
       const value = artifact.media_type === "text/csv" ? readCsv(text) : Lifelike.parse(text);
-      const plot = artifact.kind === "plot" ? Lifelike.plots.draw(value) : null;
-      if (plot) box.append(plot);
+      const drawn = artifact.kind === "plot" ? Lifelike.plots.draw(value) : artifact.kind === "scalar" ? Lifelike.scores.draw(value) : null;
+      if (drawn) box.append(drawn);
       else if (Array.isArray(value) && value.length && typeof value[0] === "object") box.append(table(value));
       else if (typeof value === "number") box.append(h("p", { class: "ll-scalar" }, String(Number(value.toPrecision(6)))));
       else box.append(h("pre", {}, JSON.stringify(value, null, 1).slice(0, 20000)));
