@@ -45,6 +45,9 @@ _LORA_MARKS = (
     ".oft_diag",
     ".lokr_w2",
     ".dora_scale",
+    ".on_input",
+    ".w_norm",
+    ".diff",
 )
 _LYCORIS: tuple[tuple[str, str], ...] = (
     (".hada_w1_a", "loha"),
@@ -53,6 +56,8 @@ _LYCORIS: tuple[tuple[str, str], ...] = (
     (".oft_blocks", "oft"),
     (".oft_diag", "oft"),
     (".dora_scale", "dora"),
+    (".on_input", "ia3"),
+    (".diff", "full"),
 )
 _PACKED = (".absmax", ".weight.quant_map", ".weight_scale_2", ".qweight", ".proj_down")
 """Ends of names beside weights of 4 bits: bitsandbytes, NVFP4, GPTQ, Nunchaku."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from extensions.diffusion.params import Drawn
 from extensions.diffusion.params_adapters import LORA_ROWS
 from extensions.diffusion.prompts.words import Words
 from webui.api import Context, ModelError, ModelUse, NotFound, ResolvedModel
+
+from . import lycoris
 
 KIND = "lora"
 
@@ -93,31 +95,50 @@ class Networks:
         modules = {name: getattr(pipe, name, None) for name in getattr(type(pipe), "_lora_loadable_modules", ())}
         if not modules or not hasattr(pipe, "load_lora_weights"):
             raise ModelError(f"{type(pipe).__name__} takes no LoRA.", hint="Draw without one.")
+        further = [network for network in networks if lycoris.is_beyond_lora(self._read(network))]
+        plain = [network for network in networks if network not in further]
         try:
-            for place, network in enumerate(networks):
-                self._attach(pipe, f"lora_{place}", network)
-            pipe.set_adapters(
-                [f"lora_{place}" for place in range(len(networks))],
-                [_weights(modules, network) for network in networks],
-            )
-            _on_device(modules.values(), self._context.device)
-            for network in networks:
-                self.used[network.title] = network.sha256
-                self._context.use_model(ModelUse(ref=network.title, sha256=network.sha256, role="lora"))
-            yield
+            with self._beyond(modules, further):
+                for place, network in enumerate(plain):
+                    self._attach(pipe, f"lora_{place}", network)
+                if plain:
+                    pipe.set_adapters(
+                        [f"lora_{place}" for place in range(len(plain))],
+                        [_weights(modules, network) for network in plain],
+                    )
+                _on_device(modules.values(), self._context.device)
+                for network in networks:
+                    self.used[network.title] = network.sha256
+                    self._context.use_model(ModelUse(ref=network.title, sha256=network.sha256, role="lora"))
+                yield
         finally:
             for name, module in modules.items():  # the run may have put something before a module
                 setattr(pipe, name, module)
             pipe.unload_lora_weights()
 
-    def _attach(self, pipe: Any, name: str, network: Network) -> None:
+    def _read(self, network: Network) -> dict[str, torch.Tensor]:
         if network.path not in self._tensors:
             self._tensors[network.path] = self._context.models.open_weights(network.path)
+        return self._tensors[network.path]
+
+    @contextmanager
+    def _beyond(self, modules: dict[str, Any], networks: Sequence[Network]) -> Iterator[None]:
+        """Within, ``modules`` compute with networks that are no plain LoRAs. Raises ModelError."""
+        rows = [(self._read(network), _weights(modules, network)) for network in networks]
+        with ExitStack() as stack:
+            try:
+                lost_of = stack.enter_context(lycoris.attached(modules, rows))
+            except lycoris.Misfit as error:
+                raise _misfit(networks[error.network].title, str(error)) from error
+            for network, lost in zip(networks, lost_of, strict=True):
+                if lost:
+                    self._context.warn(f"LoRA {network.title!r}: {lost} of its layers are not in this model.")
+            yield
+
+    def _attach(self, pipe: Any, name: str, network: Network) -> None:
+        tensors = self._read(network)
         _fitting(
-            lambda: pipe.load_lora_weights(
-                dict(self._tensors[network.path]), adapter_name=name, low_cpu_mem_usage=False
-            ),
-            network.title,
+            lambda: pipe.load_lora_weights(dict(tensors), adapter_name=name, low_cpu_mem_usage=False), network.title
         )
         if not any(name in names for names in pipe.get_list_adapters().values()):
             raise _misfit(network.title, "none of its layers is in the model")
