@@ -140,6 +140,12 @@ class Models(Protocol):
         it. Raises ModelError, OSError. (1.2)
         """
 
+    def values(self, path: Path, prefix: str = "") -> Mapping[str, Any]:
+        """The numbers, texts and flags beside the tensors in what PyTorch saved, by dotted names that begin with
+        ``prefix``, attributes of objects among them: how a network was made. Nothing in the file is run. Raises
+        ModelError, OSError. (1.4)
+        """
+
     def to_safetensors(
         self, source: Path, target: Path, *, half: bool = False, progress: Callable[[int, int], None]
     ) -> int:

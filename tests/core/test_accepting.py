@@ -37,13 +37,12 @@ class Models:
     rows = (Entry("fast", recommended={"steps": 4}), Entry("broken", usable=False), Entry("fine"))
 
     def resolve(self, ref: str, kind: str = "") -> Entry:
+        if not ref:
+            return self.rows[2]
         for row in self.rows:
             if row.ref == ref:
                 return row
         raise NotFound(f"there is no model {ref!r}.")
-
-    def default(self, kind: str) -> Entry:
-        return self.rows[2]
 
     def entries(self, kind: str = "") -> tuple[Entry, ...]:
         return self.rows

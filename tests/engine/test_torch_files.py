@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import random
 from collections import OrderedDict
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from webui.catalog.torch_files import read_torch
+from webui.catalog.torch_files import read_torch, torch_values
 from webui.core.errors import ModelError
 from webui.engine.torch_files import load_torch
 
@@ -35,6 +36,44 @@ def test_every_tensor_comes_back(tmp_path: Path, zipped: bool, dtype: torch.dtyp
     for name, tensor in saved.items():
         assert found[name].dtype == dtype
         assert torch.equal(found[name], tensor.detach()), name
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_a_plain_pickle_holds_the_storages_that_torch_put_into_it(tmp_path: Path, protocol: int) -> None:
+    large, small = torch.randn(40, 50), torch.arange(3)
+    network = torch.nn.BatchNorm1d(5)
+    saved = {"large": large, "view": large[3:9, ::2], "small": small, "network": network, "half": large.half()}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(saved, protocol=protocol))
+    found = load_torch(tmp_path / "a.pkl")
+    for name in ("large", "view", "small", "half"):
+        assert found[name].dtype == saved[name].dtype
+        assert torch.equal(found[name], saved[name]), name
+    assert torch.equal(found["network.running_var"], network.running_var)
+
+
+def test_a_storage_in_a_pickle_is_a_storage_alone(tmp_path: Path) -> None:
+    raw = pickle.dumps({"a": torch.zeros(2000)}, protocol=4)
+    at = raw.index(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")
+    (tmp_path / "a.pkl").write_bytes(raw[:at] + b"\x80\x02N." + raw[at + 4 :])
+    with pytest.raises(ModelError, match=r"in the place of a storage|damaged"):
+        read_torch(tmp_path / "a.pkl")
+
+
+def test_values_beside_the_tensors(tmp_path: Path) -> None:
+    network = torch.nn.Conv2d(3, 4, 5)
+    network.made_with = {"kernel": 5, "names": ["a", "b"], "rate": 0.5, "none": None, "weights": torch.ones(2)}
+    saved = {"g": network, "step": 7, "text": "x" * 5000}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(saved, protocol=4))
+    assert torch_values(tmp_path / "a.pkl", "g.made_with.") == {
+        "g.made_with.kernel": 5,
+        "g.made_with.names": ("a", "b"),
+        "g.made_with.rate": 0.5,
+        "g.made_with.none": None,
+    }
+    everything = torch_values(tmp_path / "a.pkl")
+    assert everything["step"] == 7
+    assert everything["g.kernel_size"] == (5, 5)
+    assert "text" not in everything
 
 
 def test_eight_bit_floats_and_nested_tables(tmp_path: Path) -> None:

@@ -170,9 +170,7 @@ class Catalog:
         if not ref:
             found = self.default(kind)
             if found is None:
-                raise NotFound(
-                    f"There is no {kind_words(kind)} yet.", hint=f"Put one into {self._settings.models_dirs[0]}."
-                )
+                raise NotFound(f"There is no {kind_words(kind)} yet.", hint=f"Put one into {self._place(kind)}.")
             return found
         paths = self._allow_paths if allow_paths is None else allow_paths
         return (
@@ -181,6 +179,11 @@ class Catalog:
             or self._listed_at(ref)
             or self._unlisted(ref, kind, paths)
         )
+
+    def _place(self, kind: str) -> Path:
+        """Where a file of ``kind`` is put: the folder that its extension names, below the first models folder."""
+        named = (one.folders[0] for one in self._kinds if one.id in kinds_of(kind) and one.folders)
+        return self._settings.models_dirs[0] / next(named, "")
 
     def _listed(self, ref: str, kind: str) -> ModelEntry | None:
         """The entry whose reference, title or file name ``ref`` is. Usable ones of the kind go first."""

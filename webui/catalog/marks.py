@@ -57,6 +57,8 @@ WHOLES = (
     Mark("gan", "stylegan3", ("G_ema.synthesis.input.", "G_ema.mapping.fc0.")),
     Mark("gan", "stylegan2", ("G_ema.synthesis.b4.", "G_ema.mapping.fc0.")),
     Mark("gan", "biggan_deep", ("generator.gen_z.", "embeddings.weight")),
+    Mark("gan", "dcgan", ("main.0.weight", "main.1.running_mean", "main.3.weight", "main.4.running_mean")),
+    Mark("vqgan", "taming_prior", ("transformer.tok_emb.weight", "first_stage_model.quantize.embedding.weight")),
     Mark("vqgan", "taming", ("quantize.embedding.weight", "loss.", "encoder.down.0.block.0.norm1.weight")),
     Mark("vae", "wan", ("decoder.middle.0.residual.0.gamma",)),
     Mark("vae", "dc", ("encoder.project_in.conv.bias",)),

@@ -49,6 +49,16 @@ class Span:
     length: int
 
 
+class Located(bytes):
+    """Short bytes of the pickle, and where they lie in the file, as a ``Span`` does."""
+
+    offset: int = 0
+
+    @property
+    def length(self) -> int:
+        return len(self)
+
+
 class Refused(ModelError):
     """The pickle does what reading weights does not need."""
 
@@ -164,11 +174,14 @@ class _Machine:
             raise Refused(f"The pickle holds a text or number of {length} bytes; no model needs one.")
         return self._stream.read(length)
 
-    def _bytes(self, width: int) -> bytes | Span:
+    def _bytes(self, width: int) -> Located | Span:
         length = int.from_bytes(self._stream.read(width), "little")
-        if length <= 4096:
-            return self._stream.read(length)
-        return Span(self._stream.skip(length), length)
+        if length > 4096:
+            return Span(self._stream.skip(length), length)
+        offset = self._stream.tell()
+        found = Located(self._stream.read(length))
+        found.offset = offset
+        return found
 
     def _to_mark(self) -> list[Any]:
         for place in range(len(self._stack) - 1, -1, -1):

@@ -27,6 +27,7 @@ _DITS = ("auraflow", "chroma", "flux", "flux2", "hidream", "krea2", "lumina2", "
 LOADABLE_FAMILIES = frozenset((*_UNETS, *_DITS, "zimage"))
 """Families whose denoiser can be loaded from one file."""
 
+_DECLARED = ("gan", "vqgan")
 _UNET = "model.diffusion_model."
 _CONV_IN = _UNET + "input_blocks.0.0.weight"
 _FLUX_KINDS = {384: "inpaint", 128: "image_to_image"}
@@ -85,6 +86,7 @@ class Recognised:
 def recognise(header: Header) -> Recognised:
     """What the file with this table is; ``unknown`` with a problem where no rule fits."""
     for rule in (
+        _declared,
         _whole_unet_checkpoint,
         _lora,
         _controlnet,
@@ -100,6 +102,12 @@ def recognise(header: Header) -> Recognised:
         if found is not None:
             return found
     return Recognised("unknown", problem="The names of its tensors belong to no kind of model that is known here.")
+
+
+def _declared(header: Header) -> Recognised | None:
+    """A file of this project's own networks says itself what it is."""
+    kind = header.metadata.get("lifelike.kind", "")
+    return Recognised(kind, header.metadata.get("lifelike.family", "")[:64]) if kind in _DECLARED else None
 
 
 def recommended_for(family: str, variant: str = "v_prediction") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from webui.core.errors import ModelError
 
 from .headers import Header
-from .pickles import Call, Name, Persistent, Refused, describe
+from .pickles import Call, Located, Name, Persistent, Refused, Span, describe
 
 _DTYPES: Mapping[str, tuple[str, int]] = {
     "torch.FloatStorage": ("F32", 4),
@@ -44,6 +44,9 @@ _ALLOWED = frozenset(
         _PERSISTENT_OBJECT,
         _LOAD_BYTES,
         "collections.OrderedDict",
+        # Sets before protocol 4, which modules keep the names of buffers in.
+        "builtins.set",
+        "__builtin__.set",
         "collections.defaultdict",
         "argparse.Namespace",
         "dnnlib.util.EasyDict",
@@ -84,6 +87,37 @@ class _Storage:
     length: int
 
 
+@dataclass(frozen=True)
+class _Storages:
+    """The storages of an open file: those of its archive by key, and those that lie as pickles within the pickle."""
+
+    stream: BinaryIO
+    by_key: Mapping[str, _Storage]
+    within: dict[int, _Storage] = field(default_factory=dict)
+
+    def of(self, source: Any) -> _Storage:
+        """What a tensor says it lies in. Raises Refused, ModelError, KeyError."""
+        if isinstance(source, Call) and source.name == _LOAD_BYTES:
+            return self._inner(source.arguments[0] if source.arguments else None)
+        if not isinstance(source, Persistent) or not isinstance(source.id, tuple) or source.id[0] != "storage":
+            raise Refused("The pickle refers to something outside itself that is no storage.")
+        dtype, width = _dtype(source.id[1])
+        found = self.by_key[str(source.id[2])]
+        return _Storage(dtype, width, found.start, found.length)
+
+    def _inner(self, place: Any) -> _Storage:
+        """A storage that an ordinary pickle holds: the bytes that torch.save made of it, read as a file is."""
+        if not isinstance(place, (Span, Located)):
+            raise Refused("The pickle computes the bytes of a storage.")
+        if place.offset not in self.within:
+            self.stream.seek(place.offset)
+            root, storages = _root(self.stream, place.offset, place.offset + place.length)
+            if not isinstance(root, Persistent):
+                raise Refused("The pickle holds another one in the place of a storage.")
+            self.within[place.offset] = _Storages(self.stream, storages).of(root)
+        return self.within[place.offset]
+
+
 def read_torch(path: Path) -> dict[str, TensorSpec]:
     """The tensors of ``path`` by their dotted names; a ``state_dict`` around them is taken off. Raises ModelError,
     Refused where opening the file in the ordinary way would run something; OSError.
@@ -92,13 +126,59 @@ def read_torch(path: Path) -> dict[str, TensorSpec]:
     try:
         with path.open("rb") as stream:
             root, storages = _root(stream, 0, size_bytes)
-        found = dict(_flat(root, storages))
+            found = dict(_flat(root, _Storages(stream, storages)))
     except (TypeError, ValueError, LookupError, OverflowError, RecursionError) as error:
         # A pickle may put any value in any place: what does not fit there is damage, and hides no other file.
         raise ModelError(f"The file is damaged ({type(error).__name__}: {str(error)[:120]}).") from None
     if not found:
         raise ModelError("The file holds no tensors.")
     return found
+
+
+def torch_values(path: Path, prefix: str = "") -> dict[str, Any]:
+    """The numbers, texts and flags beside the tensors of ``path``, by dotted names that begin with ``prefix``; lists of
+    them too. An object's own attributes are among them, as they are named. Raises as ``read_torch`` does.
+    """
+    with path.open("rb") as stream:
+        try:
+            root, _ = _root(stream, 0, path.stat().st_size)
+            return dict(_plain(_state(root), "", prefix, _DEPTH, count(1)))
+        except (TypeError, ValueError, LookupError, OverflowError, RecursionError) as error:
+            raise ModelError(f"The file is damaged ({type(error).__name__}: {str(error)[:120]}).") from None
+
+
+def _plain(
+    table: Mapping[Any, Any], before: str, prefix: str, depth: int, visits: Iterator[int]
+) -> Iterator[tuple[str, Any]]:
+    if depth == 0:
+        raise Refused("The pickle is nested deeper than any model.")
+    for key, value in table.items():
+        if next(visits) > _VISITS_LIMIT:
+            raise Refused(f"The pickle unfolds to more than {_VISITS_LIMIT} values.")
+        name = f"{before}{key}"
+        if not (name.startswith(prefix) or prefix.startswith(f"{name}.")):
+            continue
+        if _is_plain(value) and name.startswith(prefix):
+            yield name, tuple(value) if isinstance(value, list) else value
+        elif inner := _state(value):
+            yield from _plain(inner, f"{name}.", prefix, depth - 1, visits)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return len(value) <= 4096 and all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= 4096)
+
+
+def _state(value: Any) -> Mapping[Any, Any]:
+    """Everything in a table or an object, by name."""
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, Call):
+        return {}
+    if value.name == _PERSISTENT_OBJECT:
+        return _state(_state(value.arguments[0]).get("state")) if value.arguments else {}
+    return value.items or (value.state[0] if value.state and isinstance(value.state[0], dict) else {})
 
 
 def torch_header(path: Path) -> Header:
@@ -236,14 +316,14 @@ def _dtype(name: Any) -> tuple[str, int]:
     return found
 
 
-def _flat(root: Any, storages: Mapping[str, _Storage]) -> Iterator[tuple[str, TensorSpec]]:
+def _flat(root: Any, storages: _Storages) -> Iterator[tuple[str, TensorSpec]]:
     table = _members(root)
     inner = _members(table["state_dict"]) if "state_dict" in table else {}
     return _walk(inner or table or {"": root}, "", storages, _DEPTH, count(1))
 
 
 def _walk(
-    table: Mapping[Any, Any], prefix: str, storages: Mapping[str, _Storage], depth: int, visits: Iterator[int]
+    table: Mapping[Any, Any], prefix: str, storages: _Storages, depth: int, visits: Iterator[int]
 ) -> Iterator[tuple[str, TensorSpec]]:
     """The tensors below ``table``. A table may hold one other many times: ``visits`` bounds the whole walk."""
     if depth == 0:
@@ -281,10 +361,10 @@ def _module(state: Any) -> Mapping[Any, Any]:
     return {key: value for part in parts for key, value in part.items()}
 
 
-def _tensor(name: str, call: Call, storages: Mapping[str, _Storage]) -> TensorSpec:
+def _tensor(name: str, call: Call, storages: _Storages) -> TensorSpec:
     try:
         source, offset, shape, stride = call.arguments[:4]
-        storage = _storage(source, storages)
+        storage = storages.of(source)
         dtype, width = storage.dtype, storage.item_bytes
         if call.name == _REBUILD[2]:
             dtype, width = _dtype(call.arguments[6])
@@ -304,13 +384,3 @@ def _sizes(value: Any) -> tuple[int, ...]:
     if not all(type(item) is int and 0 <= item < 2**48 for item in value):
         raise ValueError(value)
     return tuple(value)
-
-
-def _storage(source: Any, storages: Mapping[str, _Storage]) -> _Storage:
-    if not isinstance(source, Persistent) or not isinstance(source.id, tuple) or source.id[0] != "storage":
-        if isinstance(source, Call) and source.name == _LOAD_BYTES:
-            raise ModelError("Its weights are pickles within the pickle; they are not listed.")
-        raise Refused("The pickle refers to something outside itself that is no storage.")
-    dtype, width = _dtype(source.id[1])
-    found = storages[str(source.id[2])]
-    return _Storage(dtype, width, found.start, found.length)

@@ -30,7 +30,6 @@ class ModelSource(Protocol):
     """The catalog."""
 
     def resolve(self, ref: str, kind: str = "") -> FoundModel: ...
-    def default(self, kind: str) -> FoundModel | None: ...
     def entries(self, kind: str = "") -> Sequence[FoundModel]: ...
 
 
@@ -66,11 +65,9 @@ class Acceptor:
 
     def _choose_model(self, row: Parameter, ref: str) -> tuple[str, Mapping[str, Any]]:
         try:
-            entry = self.models.resolve(ref, row.source) if ref else self.models.default(row.source)
+            entry = self.models.resolve(ref, row.source)
         except LifelikeError as error:
             raise ParameterError([FieldError(row.name, error.message, repr(ref))], hint=error.hint) from None
-        if entry is None:
-            raise ParameterError([FieldError(row.name, f"there is no model of the kind {row.source!r}")])
         return entry.ref, entry.recommended
 
 

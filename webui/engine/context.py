@@ -35,7 +35,7 @@ from .convert import convert
 from .device import Device
 from .findings import FindingsFile, findings_path
 from .progress import PreviewGate, ProgressMeter, ShiftedPreviews
-from .weights import ModelFiles, open_weights
+from .weights import ModelFiles, open_weights, read_values
 from .work import estimates_path
 
 if TYPE_CHECKING:
@@ -161,6 +161,10 @@ class JobModels:
     def open_weights(self, path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, Any]:
         """See ``webui.api.Models.open_weights``."""
         return open_weights(path, prefixes)
+
+    def values(self, path: Path, prefix: str = "") -> Mapping[str, Any]:
+        """See ``webui.api.Models.values``."""
+        return read_values(path, prefix)
 
     @property
     def leased(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from webui.catalog.catalog import Catalog, read_table
 from webui.catalog.entry import PICKLE_ENDINGS, ModelEntry
+from webui.catalog.torch_files import torch_values
 from webui.core.errors import ModelError
 
 from .torch_files import load_torch
@@ -34,6 +36,13 @@ def open_weights(path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, torch
         raise ModelError(f"{path.name} is damaged: {error}.", hint="Fetch the file again.") from None
 
 
+def read_values(path: Path, prefix: str = "") -> Mapping[str, Any]:
+    """See ``webui.api.Models.values``."""
+    if path.suffix.lower() not in PICKLE_ENDINGS:
+        raise ModelError(f"{path.name} is nothing that PyTorch saved: it holds no values beside its tensors.")
+    return torch_values(path, prefix)
+
+
 @dataclass(frozen=True)
 class ModelFiles:
     """The part of ``webui.api.Models`` that looks at files: what is listed, and what lies in it."""
@@ -51,3 +60,7 @@ class ModelFiles:
     def open_weights(self, path: Path, prefixes: Iterable[str] = ("",)) -> dict[str, torch.Tensor]:
         """See ``webui.api.Models.open_weights``."""
         return open_weights(path, prefixes)
+
+    def values(self, path: Path, prefix: str = "") -> Mapping[str, Any]:
+        """See ``webui.api.Models.values``."""
+        return read_values(path, prefix)

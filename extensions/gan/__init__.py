@@ -1,0 +1,85 @@
+"""Pictures by GANs, VAEs and VQGANs. This module only declares; what it declares is imported in the worker.
+
+Who stands where: ``networks`` compute, ``formats`` read files into networks, ``latents`` hold what is done with points,
+``pipelines`` are jobs of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from webui.api import LatentSpace, ModelKind, PipelineSpec, TabSpec, hookimpl
+
+from .params import ClassesParams, CodesParams, ConvertParams, MixParams, SampleParams, TruncationParams, WalkParams
+from .recognise import recognise_codes, recognise_gan
+
+_FILES = (
+    "Takes StyleGAN2-ADA and StyleGAN3 .pkl, StyleGAN2 .pt, BigGAN-deep, DCGAN and our safetensors from models/gan."
+)
+
+
+def _spec(name: str, title: str, params: type, run: str, description: str, outputs: str = "image") -> PipelineSpec:
+    return PipelineSpec(
+        id=f"gan.{name}",
+        title=title,
+        params=params,
+        run=f"extensions.gan.pipelines.{run}",
+        tab="gan",
+        description=description,
+        outputs=outputs,  # type: ignore[arg-type]
+    )
+
+
+@hookimpl
+def register_pipelines() -> Iterable[PipelineSpec]:
+    return [
+        _spec(
+            "sample",
+            "Sample",
+            SampleParams,
+            "sampling:Sample",
+            "Pictures of seeds, by StyleGANs, BigGAN, DCGAN and VAEs.",
+        ),
+        _spec("truncation", "Truncation", TruncationParams, "sampling:Truncation", "The same seeds at several psi."),
+        _spec(
+            "walk", "Walk", WalkParams, "walking:Walk", "A film along a way through the latent space.", outputs="video"
+        ),
+        _spec("mix", "Style mixing", MixParams, "mixing:Mix", "Styles of some pictures in others: a matrix."),
+        _spec(
+            "classes", "Class mixing", ClassesParams, "mixing:Classes", "From class to class, for BigGAN and its like."
+        ),
+        _spec(
+            "complete",
+            "Draw and complete with VQGAN",
+            CodesParams,
+            "coding:Complete",
+            "Codes that a Transformer draws, whole or below the kept part of a picture.",
+        ),
+        _spec(
+            "convert",
+            "Convert to safetensors",
+            ConvertParams,
+            "converting:Convert",
+            "The generator of any file that is read here, without running what is in it, as safetensors beside it.",
+            outputs="table",
+        ),
+    ]
+
+
+@hookimpl
+def register_tabs() -> Iterable[TabSpec]:
+    return [TabSpec("gan", "GANs", order=30)]
+
+
+@hookimpl
+def register_model_kinds() -> Iterable[ModelKind]:
+    folders = ("gan", "gans")
+    return [
+        ModelKind("gan", "GAN or VAE", folders=folders, recognise=recognise_gan),
+        ModelKind("vqgan", "VQGAN or VQ-VAE", folders=(*folders, "vqgan"), recognise=recognise_codes),
+    ]
+
+
+@hookimpl
+def register_latent_spaces() -> Iterable[LatentSpace]:
+    return [LatentSpace("gan.latent", "GANs", "extensions.gan.pipelines.spaces:GanSpace", kind="gan")]

@@ -1,0 +1,1 @@
+"""From a model's file to its network: one reader a format. Tensors and plain values are read, nothing is run."""

@@ -1,0 +1,1 @@
+"""What is done in the latent spaces of generators: drawing, truncation, walks, mixing."""

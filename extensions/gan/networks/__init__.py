@@ -1,0 +1,1 @@
+"""The networks: pure modules, from latents to pictures. Nothing here knows of files, jobs or the page."""
