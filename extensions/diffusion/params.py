@@ -94,6 +94,7 @@ class Prompted(declare.Params):
         label="Styles",
         group="Styles",
         help="Saved pieces of prompts that are put around these, in this order",
+        edited_at="/ext/diffusion/styles",
     )
 
 

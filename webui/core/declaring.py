@@ -194,10 +194,21 @@ def parameters(of: str, *, label: str, help: str = "", group: str = "", advanced
 
 
 def dynamic_choices(
-    source: str, *, label: str, help: str = "", group: str = "", advanced: bool = False, maximum: int = 32
+    source: str,
+    *,
+    label: str,
+    help: str = "",
+    group: str = "",
+    advanced: bool = False,
+    maximum: int = 32,
+    edited_at: str = "",
 ) -> Any:
     """Several of a list known only at run time, in the order chosen; declare the field as ``tuple[str, ...]``. As
     ``dynamic_choice`` otherwise.
+
+    ``edited_at`` (1.4): the address of the extension's routes, ``/ext/<id>/<name>``, by which people fill the list in
+    the page. GET answers ``{"fields": [{"name", "label"}], "entries": [{"name", "own", a text for each field}]}``; PUT
+    ``/<entry>`` with the texts saves, DELETE ``/<entry>`` forgets, POST ``/<entry>/rename`` takes ``{"name"}``.
     """
     return _declare(
         (),
@@ -208,6 +219,7 @@ def dynamic_choices(
         advanced=advanced,
         constraints={"max_length": maximum},
         source=source,
+        edited_at=edited_at,
     )
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from webui.api import FieldError, NotFound, ParameterError
@@ -77,15 +77,25 @@ class StyleBook:
 
     def save(self, style: Style) -> None:
         """Keep ``style`` among ours, in place of what had its name. Raises ParameterError."""
-        if not style.name.strip() or len(style.name) > NAME_CHARS_MAX or not style.name.isprintable():
-            raise ParameterError(
-                [FieldError("name", f"expected 1 to {NAME_CHARS_MAX} characters", repr(style.name[:80]))]
-            )
-        for field in ("prompt", "negative_prompt"):
-            if len(getattr(style, field)) > TEXT_CHARS_MAX:
-                raise ParameterError([FieldError(field, f"expected at most {TEXT_CHARS_MAX} characters")])
+        _check(style)
         own = [row for row in read_csv(self._own) if row.name != style.name]
         self._write([*own, style])
+
+    def rename(self, old: str, new: str) -> Style:
+        """Call one of ours otherwise. Raises NotFound, ParameterError for a name that is none or is taken."""
+        own = {row.name: row for row in read_csv(self._own)}
+        if old not in own:
+            raise NotFound(f"There is no style {old!r} in {OWN_FILE} of the data folder.")
+        renamed = replace(own[old], name=new)
+        if new != old and new in {style.name for style in self.all()}:
+            raise ParameterError([FieldError("name", "there is a style of this name already", repr(new[:80]))])
+        _check(renamed)
+        self._write(renamed if row.name == old else row for row in own.values())
+        return renamed
+
+    def own_names(self) -> set[str]:
+        """Of those that are ours, and can be changed."""
+        return {style.name for style in read_csv(self._own)}
 
     def delete(self, name: str) -> None:
         """Forget one of ours. Raises NotFound, which says so where it comes from another file."""
@@ -108,6 +118,17 @@ class StyleBook:
         # The byte order mark is how spreadsheets know the encoding; peers write it too.
         temporary.write_text(text.getvalue(), encoding="utf-8-sig")
         os.replace(temporary, self._own)
+
+
+def _check(style: Style) -> None:
+    """Raises ParameterError."""
+    if not style.name.strip() or len(style.name) > NAME_CHARS_MAX or not style.name.isprintable():
+        raise ParameterError([FieldError("name", f"expected 1 to {NAME_CHARS_MAX} characters", repr(style.name[:80]))])
+    for field in ("prompt", "negative_prompt"):
+        if len(getattr(style, field)) > TEXT_CHARS_MAX:
+            raise ParameterError([FieldError(field, f"expected at most {TEXT_CHARS_MAX} characters")])
+    if not style.prompt and not style.negative_prompt:
+        raise ParameterError([FieldError("prompt", "expected a prompt or a negative prompt")])
 
 
 def style_names(folders: Folders) -> list[str]:

@@ -21,7 +21,7 @@ from extensions.diffusion.prompts.reading import read
 from extensions.diffusion.prompts.styles import Style, StyleBook, read_csv
 from extensions.diffusion.prompts.wildcards import Draw, Wildcards
 from extensions.diffusion.prompts.wording import Wording
-from webui.api import ParameterError, PromptQuestion
+from webui.api import NotFound, ParameterError, PromptQuestion
 from webui.testing import Outcome, Studio, run_pipeline
 
 Generate = Callable[..., Outcome]
@@ -131,6 +131,23 @@ def test_styles_are_saved_and_forgotten(data: Path) -> None:
     for name in ("", "a\nb", "x" * 200):
         with pytest.raises(ParameterError):
             book.save(Style(name, "x"))
+
+
+def test_a_style_of_ours_is_renamed_in_its_place(data: Path) -> None:
+    book = StyleBook(folders_of(data)("styles"))
+    book.save(Style("Last", "at the end"))
+    assert book.rename("Soft", "Gentle") == Style("Gentle", "{prompt}, soft light", "harsh")
+    assert [style.name for style in read_csv(data / "styles" / "styles.csv")] == ["Gentle", "Oil", "Last"]
+    for old, new, error in (
+        ("Old", "New", NotFound),
+        ("Last", "Gentle", ParameterError),
+        ("Last", " ", ParameterError),
+    ):
+        with pytest.raises(error):
+            book.rename(old, new)
+    with pytest.raises(ParameterError, match="a prompt or a negative prompt"):
+        book.save(Style("Empty"))
+    assert book.own_names() == {"Gentle", "Oil", "Last"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a;b\n1;2", b'name,prompt\n"open', b"name\nonly"])

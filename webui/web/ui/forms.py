@@ -84,9 +84,7 @@ class Form:
                         words, variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate"
                     )
                     stop = gr.Button("Stop", elem_id=f"stop-{self.slug}", elem_classes="ll-stop", min_width=0)
-                    takers = [
-                        (taker, self._taker_button(taker[0])) for taker in self._services.options.takers(self.spec)
-                    ]
+                takers = self._build_takers()
             stage = viewer.build(self.slug, self.spec.id)
             with gr.Column(elem_classes="ll-settings", min_width=0):
                 self._build_settings()
@@ -95,6 +93,13 @@ class Form:
         parts = [widget.component for widget in self.widgets]
         for (holder, row), button in takers:
             button.click(partial(self.hand_over, holder, row), parts, stage, api_name=False, **QUIET)
+
+    def _build_takers(self) -> list[tuple[tuple[PipelineSpec, Parameter], Any]]:
+        takers = self._services.options.takers(self.spec)
+        if not takers:
+            return []
+        with gr.Row(elem_classes="ll-takers", equal_height=True):
+            return [(taker, self._taker_button(taker[0])) for taker in takers]
 
     def _taker_button(self, holder: PipelineSpec) -> Any:
         """Hands what is set here over to the form of a pipeline that can run this one."""
@@ -126,6 +131,9 @@ class Form:
     def _build_rows(self, members: Sequence[tuple[Parameter, ...]]) -> None:
         with gr.Column(elem_classes="ll-grid", min_width=0):
             for rows in members:
+                if rows[0].extra.get("edited_at"):
+                    self._build_edited_list(rows)
+                    continue
                 if rows[0].kind != "model":
                     self.widgets.append(self._factory.build(rows, self.defaults))
                     continue
@@ -134,6 +142,17 @@ class Form:
                     again = gr.Button("Refresh", elem_classes="ll-icon ll-refresh", min_width=0, scale=0)
                 self.widgets.append(widget)
                 again.click(self._refresh_for(widget), widget.component, widget.component, **QUIET)
+
+    def _build_edited_list(self, rows: Sequence[Parameter]) -> None:
+        """A list that people fill themselves, beside the button that opens it."""
+        row = rows[0]
+        with gr.Row(elem_classes="ll-model-row", equal_height=False):
+            self.widgets.append(self._factory.build(rows, self.defaults))
+            edit = gr.Button(
+                "Manage", elem_classes="ll-icon", elem_id=f"manage-{self.slug}-{row.name}", min_width=0, scale=0
+            )
+        said = json.dumps([row.label, row.extra["edited_at"], self.slug])
+        edit.click(None, None, None, js=f"() => {{ Lifelike.lists.open(...{said}) }}", **QUIET)
 
     def _build_presets(self) -> tuple[Any, Any, Any]:
         with gr.Accordion("Presets", open=False, elem_classes="ll-presets") as part, gr.Row(equal_height=False):
@@ -409,7 +428,11 @@ def _first(row: Parameter) -> bool:
         return False
     if row.kind == "parameters" or row.source.startswith("pipelines"):
         return True
-    return row.kind in FILE_KINDS or row.name in ("prompt", "negative_prompt") or (row.required and row.kind == "text")
+    return (
+        row.kind in FILE_KINDS
+        or row.name in ("prompt", "negative_prompt")
+        or (row.required and row.kind in ("text", "folder"))
+    )
 
 
 def _refusal(error: LifelikeError) -> dict[str, Any]:

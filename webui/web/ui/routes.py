@@ -14,6 +14,8 @@ from starlette.responses import FileResponse, Response
 
 from webui.core.errors import NotFound
 
+from .values import png_bytes
+
 PREFIX = "/ui"
 STATIC = Path(__file__).resolve().parent / "static"
 SCRIPTS = (
@@ -21,6 +23,8 @@ SCRIPTS = (
     "icons.js",
     "core.js",
     "forms.js",
+    "sketch.js",
+    "lists.js",
     "fields.js",
     "prompts.js",
     "plots.js",
@@ -68,15 +72,26 @@ def add(app: FastAPI, uploads: Any) -> None:
         return FileResponse(path, media_type=_TYPES[path.suffix], headers=_FOR_GOOD)
 
     @app.get(f"{PREFIX}/uploads/{{ref}}", include_in_schema=False)
-    async def upload(ref: str) -> Response:
-        return Response(await run_in_threadpool(_thumbnail, uploads, ref), media_type="image/jpeg", headers=_FOR_GOOD)
+    async def upload(ref: str, whole: bool = False) -> Response:
+        make, media_type = (_whole, "image/png") if whole else (_thumbnail, "image/jpeg")
+        return Response(await run_in_threadpool(make, uploads, ref), media_type=media_type, headers=_FOR_GOOD)
+
+
+def _picture(uploads: Any, ref: str) -> Any:
+    """The picture of an upload, upright. Raises NotFound, ParameterError."""
+    if not ref.startswith("upload:"):
+        raise NotFound(f"{ref[:80]!r} is no upload.")
+    return uploads.open_image(ref)
+
+
+def _whole(uploads: Any, ref: str) -> bytes:
+    """An upload as a PNG at its size, to be drawn on: what a browser would make of other formats is its own affair."""
+    return png_bytes(_picture(uploads, ref))
 
 
 def _thumbnail(uploads: Any, ref: str) -> bytes:
     """An upload as a small JPEG. Raises NotFound, ParameterError."""
-    if not ref.startswith("upload:"):
-        raise NotFound(f"{ref[:80]!r} is no upload.")
-    picture = uploads.open_image(ref)
+    picture = _picture(uploads, ref)
     picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=85)

@@ -36,7 +36,7 @@ class TabBuilder:
 
     @property
     def pipelines(self) -> Sequence[PipelineSpec]:
-        return tuple(spec for spec in self._services.host.pipelines.values() if spec.tab == self._tab.id)
+        return tuple(pipelines_of(self._services, self._tab))
 
     def form(self, pipeline: str) -> Any:
         """Put a pipeline's form here. Raises NotFound."""
@@ -53,6 +53,13 @@ class TabBuilder:
     def submit(self, pipeline: str, params: Mapping[str, Any]) -> Job:
         job: Job = self._services.jobs.submit(pipeline, params)
         return job
+
+
+def pipelines_of(services: Services, tab: TabSpec) -> list[PipelineSpec]:
+    """Those whose form stands in ``tab``: its own extension's first, then what others put there."""
+    owner = services.host.owner_of("tabs", tab.id)
+    specs = [spec for spec in services.host.pipelines.values() if spec.tab == tab.id]
+    return sorted(specs, key=lambda spec: spec.extension != owner)
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def build_tabs(services: Services, forms: FormServices) -> list[BuiltTab]:
         if tab.build:
             tabs.append(build_custom(tab, services, forms))
             continue
-        specs = [spec for spec in services.host.pipelines.values() if spec.tab == tab.id]
+        specs = pipelines_of(services, tab)
         if specs:
             tabs.append(BuiltTab(tab, tuple(Form(spec, forms) for spec in specs)))
     return tabs

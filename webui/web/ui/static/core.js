@@ -36,7 +36,7 @@ Object.assign(Lifelike, (() => {
       typeof value === "number" && !Number.isSafeInteger(value) && context && /^-?\d+$/.test(context.source) ? context.source : value);
 
   // api("GET", "/jobs") -> parsed answer. Raises Problem, with the server's own words where it had any.
-  async function api(method, path, body) {
+  async function api(method, path, body, base = "/api/v1") {
     const request = { method, headers: { Accept: "application/json" } };
     if (body instanceof FormData) request.body = body;
     else if (body !== undefined) {
@@ -45,7 +45,7 @@ Object.assign(Lifelike, (() => {
     }
     let answer;
     try {
-      answer = await fetch("/api/v1" + path, request);
+      answer = await fetch(base + path, request);
     } catch {
       throw new Problem(0, { hint: t("Is it still running? This page goes on by itself when it is back.") });
     }

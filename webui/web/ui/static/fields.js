@@ -183,7 +183,17 @@ Lifelike.fields = (() => {
         else add([...event.dataTransfer.files].filter((file) => file.type.startsWith("image/")));
       },
     });
-    root.append(heading(props), picker, zone, help(props) || "");
+    // What is drawn stands in the place of the last picture; on a blank ground where there is none, in the size that the form asks for.
+    const draw = () => {
+      const refs = list(), last = refs[refs.length - 1];
+      const source = !last ? "" : last.startsWith("artifact:") ? `/api/v1/artifacts/${last.slice(9)}` : `/ui/uploads/${encodeURIComponent(last)}?whole=1`;
+      Lifelike.sketch.open({ source, size: Lifelike.fields.sizeOf(root), done: (file) => {
+        if (several && last) set(refs.slice(0, -1));
+        add([file]);
+      } });
+    };
+    const brush = h("button", { type: "button", class: "ll-link ll-draw", onclick: draw }, icon("brush"), h("span", {}, t("Draw")));
+    root.append(heading(props, brush), picker, zone, help(props) || "");
     return () => {
       const refs = list();
       zone.classList.toggle("filled", refs.length > 0);
@@ -200,5 +210,14 @@ Lifelike.fields = (() => {
     };
   }
 
-  return { mount };
+  // Width and height that the form of `element` asks for, else those of its model.
+  function sizeOf(element) {
+    const work = element.closest("[id^='work-']");
+    const slug = work?.id.slice(5);
+    const [width, height] = ["width", "height"].map((name) => Number(work?.querySelector(`.ll-size input[data-name="${name}"]`)?.value) || 0);
+    const own = Lifelike.forms.info(slug)?.sizes?.[Lifelike.forms.modelOf(slug)] || [512, 512];
+    return [width || height || own[0], height || width || own[1]];
+  }
+
+  return { mount, sizeOf };
 })();
