@@ -136,10 +136,7 @@ class JobModels:
         The answer of the catalog has its hash, for which the weights are read once in their life: a recipe that got
         the hash only at the second run would make two pictures of one.
         """
-        catalog = self._around.catalog
-        if not self._looked:
-            catalog.refresh()  # files may have come and gone since the last job
-            self._looked = True
+        catalog = self._current_catalog()
         try:
             return catalog.hashed(catalog.resolve(ref, kind))
         except NotFound:
@@ -152,7 +149,14 @@ class JobModels:
 
     def listed(self, kind: str = "") -> Sequence[ResolvedModel]:
         """See ``webui.api.Models.listed``."""
-        return ModelFiles(self._around.catalog).listed(kind)
+        return ModelFiles(self._current_catalog()).listed(kind)
+
+    def _current_catalog(self) -> Catalog:
+        """Looked through once a job: files may have come and gone since the last one."""
+        if not self._looked:
+            self._around.catalog.refresh()
+            self._looked = True
+        return self._around.catalog
 
     def shapes(self, path: Path) -> Mapping[str, tuple[int, ...]]:
         """See ``webui.api.Models.shapes``."""

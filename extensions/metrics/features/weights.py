@@ -46,9 +46,7 @@ def find(models: Models, marks: Marks, ref: str = "") -> Path:
     person can have asked for it. Raises ModelError, NotFound.
     """
     if ref:
-        found = models.resolve(ref)
-        path = found.path or _fetched(found.ref)
-        path = path if path.is_file() else _weights_in(path)
+        path = path_of(models, ref)
         if marks.fit(models.shapes(path)) is None:
             raise ModelError(f"{path.name} holds no weights of {marks.title}.", hint=marks.advice)
         return path
@@ -59,6 +57,13 @@ def find(models: Models, marks: Marks, ref: str = "") -> Path:
         if marks.fit(models.shapes(path)) is not None:
             return path
     raise ModelError(f"the weights of {marks.title} are not on this machine.", hint=marks.advice)
+
+
+def path_of(models: Models, ref: str) -> Path:
+    """The file of weights behind a reference; a hub id is fetched. Raises ModelError, NotFound."""
+    found = models.resolve(ref)
+    path = found.path or _fetched(found.ref)
+    return path if path.is_file() else _weights_in(path)
 
 
 def load(models: Models, marks: Marks, path: Path) -> dict[str, object]:

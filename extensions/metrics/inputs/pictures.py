@@ -67,8 +67,12 @@ class PictureFiles:
         open_one: Callable[[int], AbstractContextManager[IO[bytes]]],
         stamp: str,
         threads: int,
+        folder: Path | None = None,
     ) -> None:
-        """``stamp`` says which state of the files this is."""
+        """``stamp`` says which state of the files this is; ``folder`` is where they lie, if in one: what else lies
+        there may say more of them.
+        """
+        self.folder = folder
         self.title, self._names, self._open, self._threads = title, names, open_one, threads
         self.identity = hashlib.sha256(f"{stamp}\0".encode() + "\0".join(names).encode("utf-8", "replace")).hexdigest()
         self.file_format = formats(names)
@@ -82,6 +86,11 @@ class PictureFiles:
     def picture(self, index: int) -> Image.Image:
         with self._open(index) as file:
             return open_picture(file, self._names[index])
+
+    def data(self, index: int) -> bytes:
+        """The file as it is, of at most ``MAX_FILE_BYTES``: what it says of how it was made."""
+        with self._open(index) as file:
+            return file.read(MAX_FILE_BYTES)
 
     def read(self, start: int, prepare: Prepare) -> Iterator[Any]:
         """At most twice as many are in memory as threads decode, beside the one that is handed over."""

@@ -57,7 +57,7 @@ def folder_set(folder: Path, title: str, threads: int) -> PictureFiles:
         raise JobFailed(f"there is no picture in {title}.", hint=f"Expected files that end in {', '.join(ENDINGS)}.")
     names = [name for name, _, _ in found]
     stamp = f"{root}:{hash_of(found)}"
-    return PictureFiles(title, names, lambda index: open(root / names[index], "rb"), stamp, threads)
+    return PictureFiles(title, names, lambda index: open(root / names[index], "rb"), stamp, threads, folder=root)
 
 
 def hash_of(rows: Sequence[object]) -> str:

@@ -50,7 +50,7 @@ class First:
     """The first pictures of a set."""
 
     def __init__(self, whole: PictureSet, count: int) -> None:
-        self._whole, self._count = whole, count
+        self.whole, self._count = whole, count
         self.title, self.file_format, self.runs_pipelines = whole.title, whole.file_format, whole.runs_pipelines
         self.identity = f"{whole.identity}:{count}" if whole.identity else ""
 
@@ -58,13 +58,13 @@ class First:
         return self._count
 
     def name(self, index: int) -> str:
-        return self._whole.name(index)
+        return self.whole.name(index)
 
     def picture(self, index: int) -> Image.Image:
-        return self._whole.picture(index)
+        return self.whole.picture(index)
 
     def read(self, start: int, prepare: Prepare) -> Any:
-        return islice(self._whole.read(start, prepare), self._count - start)
+        return islice(self.whole.read(start, prepare), self._count - start)
 
 
 def open_set(asked: Asked, context: Context, threads: int = 0) -> PictureSet | Moments:

@@ -156,11 +156,19 @@ def _arrays(path: Path) -> tuple[dict[str, Array], dict[str, object]]:
 
             found = loadmat(path, mat_dtype=True, variable_names=[*_MEAN_NAMES, *_COVARIANCE_NAMES])
             return {name: array for name, array in found.items() if not name.startswith("__")}, {}
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = [name for name in archive.files if name != "about.json"]
             about = json.loads(archive["about.json"]) if "about.json" in archive.files else {}
             return {name: archive[name] for name in names}, about if isinstance(about, dict) else {}
-    except (ValueError, TypeError, KeyError, NotImplementedError, zipfile.BadZipFile, EOFError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        EOFError,
+    ) as error:
         raise WrongFile(f"{path.name}: it cannot be read as parameters of NIQE: {error}") from None
 
 

@@ -6,6 +6,8 @@ flat parts do not drown in rounding.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -34,13 +36,26 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return -10 * torch.log10((a - b).square().mean(dim=(1, 2, 3)))
 
 
+def _gaussian() -> list[float]:
+    weights = [math.exp(-((at - WINDOW_PX // 2) ** 2) / (2 * SIGMA**2)) for at in range(WINDOW_PX)]
+    return [weight / sum(weights) for weight in weights]
+
+
+_KERNEL = _gaussian()
+
+
 def _blurred(images: Tensor) -> Tensor:
-    """The Gaussian mean around each pixel whose window lies within the picture."""
-    at = torch.arange(WINDOW_PX, dtype=images.dtype, device=images.device) - WINDOW_PX // 2
-    weights = torch.exp(-at.square() / (2 * SIGMA**2))
-    kernel = (weights / weights.sum()).expand(images.shape[1], 1, 1, WINDOW_PX)
-    across = functional.conv2d(images, kernel, groups=images.shape[1])
-    return functional.conv2d(across, kernel.transpose(2, 3), groups=images.shape[1])
+    """The Gaussian mean around each pixel whose window lies within the picture.
+
+    Sums of shifted pictures: in float64 many times faster than a convolution, which has no fast path there.
+    """
+    for axis in (-1, -2):
+        length = images.shape[axis] - WINDOW_PX + 1
+        blurred = images.narrow(axis, 0, length) * _KERNEL[0]
+        for shift, weight in enumerate(_KERNEL[1:], start=1):
+            blurred.add_(images.narrow(axis, shift, length), alpha=weight)
+        images = blurred
+    return images
 
 
 def _terms(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
