@@ -35,9 +35,14 @@ from webui.core.jobs import (
     Progress,
 )
 from webui.core.memory import MemorySnapshot
+from webui.core.recipes import Recipe
 from webui.core.settings import ROOT, Settings
+from webui.core.specs import Artifact
+from webui.library.marks import MarkChange
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from webui.engine.simdevice import SimDevice
 
 
@@ -164,6 +169,55 @@ def run_pipeline(
     return outcome
 
 
+def make_app(studio: Studio, *, token: str = "", page: bool = False) -> FastAPI:
+    """The web application over ``studio``, with its queue and a worker that is a thread of this process; for routes of
+    an extension (1.4).
+
+    Give it to a test client, or to uvicorn. ``token``: ask for this access token. ``app.state.start.status`` is ``ok``
+    once ``app_started`` was called, which is after the first request. Without ``page``, Gradio is not imported.
+    """
+    from webui.engine.local import InProcessExecutor
+    from webui.queue.service import JobService
+    from webui.web.access import AccessPolicy
+    from webui.web.application import create_app
+    from webui.web.services import Services
+
+    def index(job: Job, record: ArtifactRecord) -> None:
+        studio.library.add(record)
+
+    jobs = JobService(
+        studio.settings,
+        studio.host.pipelines,
+        freeze=studio.freeze,
+        find_done=studio.files.find_job,
+        observers=[index],
+        executors=[InProcessExecutor(studio.settings, make_runner=lambda settings: studio.runner())],
+    )
+    services = Services(
+        settings=studio.settings,
+        host=studio.host,
+        jobs=jobs,
+        library=studio.library,
+        catalog=studio.catalog,
+        uploads=studio.uploads,
+    )
+    return create_app(services, AccessPolicy(token=token), page=page)
+
+
+def put_pictures(studio: Studio, pictures: Sequence[Image.Image], *, collection: str = "") -> list[str]:
+    """Put pictures into the library, as one job's, and into a collection; the ids of their artifacts. (1.4)"""
+    job = Job(pipeline="test.pictures")
+    ids = []
+    for index, picture in enumerate(pictures):
+        recipe = Recipe(pipeline=job.pipeline, params={}, index=index, seed=index)
+        record = studio.files.save(Artifact("image", picture, index=index, seed=index), job, recipe)
+        studio.library.add(record, recipe)
+        ids.append(record.id)
+    if collection:
+        studio.library.mark(ids, MarkChange(add_collections=(collection,)))
+    return ids
+
+
 def simulated_device(total_bytes: int, **options: Any) -> SimDevice:
     """A device for ``run_pipeline``. ``options``: those of ``webui.engine.simdevice.SimDevice``."""
     from webui.engine.simdevice import SimDevice
@@ -171,4 +225,13 @@ def simulated_device(total_bytes: int, **options: Any) -> SimDevice:
     return SimDevice(total_bytes, **options)
 
 
-__all__ = ["Outcome", "Studio", "make_studio", "model_files", "run_pipeline", "simulated_device"]
+__all__ = [
+    "Outcome",
+    "Studio",
+    "make_app",
+    "make_studio",
+    "model_files",
+    "put_pictures",
+    "run_pipeline",
+    "simulated_device",
+]

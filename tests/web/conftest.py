@@ -58,6 +58,7 @@ from webui.web.application import create_app
 from webui.web.services import Services
 
 EASEL = """
+from fastapi import APIRouter
 from webui.api import Params, PipelineSpec, colour, hookimpl, image, images, integer, prompt, seed
 
 class Paint(Params):
@@ -96,6 +97,14 @@ def app_started(app):
     @app.http.get("/api/v1/stolen")
     def stolen():
         return "must never be served"
+
+    included = APIRouter(prefix="/ext/easel/brushes")
+    included.add_api_route("/{name}", lambda name: {"brush": name})
+    app.http.include_router(included)
+    beyond = APIRouter()
+    beyond.add_api_route("/ext/easel/fine", lambda: "refused with the other")
+    beyond.add_api_route("/api/v1/robbed", lambda: "must never be served")
+    app.http.include_router(beyond)
 """
 
 

@@ -66,6 +66,8 @@ def test_tokens_are_counted(client: TestClient) -> None:
 def test_an_extension_adds_routes_under_its_own_path_only(client: TestClient) -> None:
     assert client.get("/ext/easel/colours").json() == ["red", "green"]
     assert client.get("/api/v1/stolen").status_code == 404
+    assert client.get("/ext/easel/brushes/round").json() == {"brush": "round"}
+    assert client.get("/ext/easel/fine").status_code == client.get("/api/v1/robbed").status_code == 404
 
 
 @pytest.mark.parametrize(

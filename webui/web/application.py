@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Mount
 
@@ -204,13 +205,14 @@ def _move_before_page(routes: list[BaseRoute], before: int, extensions: set[str]
     added = routes[before:]
     del routes[before:]
     page = next((at for at, route in enumerate(routes) if isinstance(route, Mount) and route.path == ""), before)
+    own = tuple(f"/ext/{name}/" for name in extensions)
     for route in added:
-        path = str(getattr(route, "path", ""))
-        if any(path.startswith(f"/ext/{name}/") for name in extensions):
+        paths = [one.path or "" for one in iter_route_contexts([route])]  # an included router has several
+        if paths and all(path.startswith(own) for path in paths):
             routes.insert(page, route)
             page += 1
         else:
-            log.error("a route at %r was refused: an extension's routes are under /ext/<its id>/", path)
+            log.error("a route at %r was refused: an extension's routes are under /ext/<its id>/", ", ".join(paths))
 
 
 async def _stop(services: Services, start: Progress, rest: asyncio.Task[None]) -> None:

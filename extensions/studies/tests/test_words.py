@@ -1,0 +1,56 @@
+"""Both pages speak both languages, and fetch nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+STATIC = Path(__file__).resolve().parents[1] / "static"
+_CALL = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
+_SLOT = re.compile(r"\{(\w+)\}")
+REASONS = {
+    "no answer yet",
+    "missed attention trials",
+    "not finished",
+    "no attention trial yet",
+}
+"""Why a rater is not counted: words of ``analysis.excluded`` that the owner's page translates."""
+
+
+def table() -> dict[str, str]:
+    text = (STATIC / "words.js").read_text(encoding="utf-8")
+    body = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    words: dict[str, str] = body["zh-CN"]
+    return words
+
+
+def said(name: str) -> set[str]:
+    return {json.loads(f'"{text}"') for text in _CALL.findall((STATIC / name).read_text(encoding="utf-8"))}
+
+
+def test_every_text_of_both_pages_is_translated_and_no_other() -> None:
+    used = said("rate.js") | said("desk.js") | REASONS
+    assert len(used) > 70
+    assert sorted(used - set(table())) == []
+    assert sorted(set(table()) - used) == []
+
+
+def test_the_reasons_are_those_of_the_analysis() -> None:
+    source = (STATIC.parent / "analysis.py").read_text(encoding="utf-8")
+    body = source[source.index("def excluded") : source.index("def _main")]
+    assert set(re.findall(r'return "([^"]+)"', body)) == REASONS
+
+
+def test_translations_keep_their_slots() -> None:
+    for text, translated in table().items():
+        assert set(_SLOT.findall(text)) == set(_SLOT.findall(translated)), text
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.iterdir()), ids=lambda path: path.name)
+def test_no_page_asks_for_anything_from_elsewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert not re.search(r"<script>|style=\"|\son\w+=", text), "nothing that the policy forbids"
