@@ -70,9 +70,10 @@ def _source(which: str, name: str, folder: str, collection: str, pictures: tuple
     if not name.strip():
         raise _wrong(f"{which}_name", "expected a name")
     given = [bool(folder.strip()), bool(collection.strip()), bool(pictures)]
-    if sum(given) != 1:
-        what = "only one of folder, collection and pictures" if sum(given) else "a folder, a collection or pictures"
-        raise _wrong(f"{which}_folder", f"expected {what}")
+    if not any(given):
+        raise _wrong(f"{which}_folder", "expected a folder, a collection or pictures")
+    if sum(given) > 1:
+        raise _wrong(f"{which}_folder", "expected only one of folder, collection and pictures")
     field = f"{which}_folder" if given[0] else f"{which}_collection" if given[1] else f"{which}_pictures"
     return Source(name.strip(), field, folder.strip(), collection.strip(), pictures)
 

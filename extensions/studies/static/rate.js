@@ -115,6 +115,8 @@
 
   function show(element, { focus = true } = {}) {
     main.replaceChildren(element);
+    // A pointer that happens to lie on one side shall not make that side stand out.
+    main.classList.remove("moved");
     if (focus) main.focus({ preventScroll: true });
     scrollTo(0, 0);
   }
@@ -317,6 +319,7 @@
   addEventListener("keydown", (event) => {
     if (keys && !event.repeat && !event.altKey && !event.ctrlKey && !event.metaKey) keys(event);
   });
+  addEventListener("pointermove", () => main.classList.add("moved"), { passive: true });
   toggle.addEventListener("click", () => {
     language = language === "en" ? "zh-CN" : "en";
     store.set("language", language);
