@@ -22,7 +22,7 @@ from webui.api import (
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
 from .params_pictures import Edit, Img2Img, Inpaint, Upscale
 from .prompts import reading, routes
-from .prompts.styles import style_names
+from .prompts.styles import style_names, style_texts
 
 _CLIP = Path(__file__).resolve().parent / "models" / "configs" / "clip"
 
@@ -91,7 +91,7 @@ def register_model_kinds() -> Iterable[ModelKind]:
 
 @hookimpl
 def register_choices() -> Iterable[ChoiceSource]:
-    return [ChoiceSource("diffusion.styles", "Styles", style_names)]
+    return [ChoiceSource("diffusion.styles", "Styles", style_names, style_texts)]
 
 
 @hookimpl

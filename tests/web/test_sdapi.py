@@ -28,6 +28,7 @@ from webui.web.http_api.body import parse_model as parse
 from webui.web.sdapi.requests import Img2Img, Txt2Img
 from webui.web.sdapi.running import Running
 from webui.web.sdapi.sampling import sampling
+from webui.web.sdapi.skipping import rest_of
 from webui.web.sdapi.translate import translate
 
 SAMPLERS = ["Automatic", "Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "DDIM"]
@@ -225,6 +226,76 @@ def test_styles_are_chosen_by_name_where_the_pipeline_has_them() -> None:
     assert asked.params["styles"] == ["Soft", "Oil"]
     assert not any("styles" in words for words in asked.warnings)
     assert any("styles" in words for words in translate(body, TXT2IMG, {}).warnings)
+
+
+class Controlled(Words):
+    control_1_model: str = declare.dynamic_choice("", "controlnet", label="ControlNet 1")
+    control_1_image: str | None = declare.image(label="Picture 1")
+    control_1_preprocessor: str = declare.choice("none", ["none", "canny", "tile"], label="Preprocessor 1")
+    control_1_weight: float = declare.number(1.0, minimum=0, maximum=2, label="Weight 1")
+    control_1_start: float = declare.number(0.0, minimum=0, maximum=1, label="From 1")
+    control_1_end: float = declare.number(1.0, minimum=0, maximum=1, label="To 1")
+
+
+CONTROLLED = PipelineSpec("diffusion.txt2img", "t", Controlled, "x:Y")
+
+
+def units(*rows: dict[str, Any]) -> Txt2Img:
+    return parse(Txt2Img, {"prompt": "cat", "alwayson_scripts": {"ControlNet": {"args": list(rows)}}})
+
+
+def test_units_of_controlnet_are_ours() -> None:
+    unit = {"model": "lines [a1b2c3d4]", "module": "canny", "weight": 0.6, "guidance_end": 0.8, "image": "AAAA"}
+    off = {"enabled": False, "model": "lines"}
+    asked = translate(units(off, {"model": "None"}, unit), CONTROLLED, {}, {}, {"lines": "controlnet/lines"})
+    assert {name: value for name, value in asked.params.items() if name.startswith("control_")} == {
+        "control_1_model": "controlnet/lines",
+        "control_1_preprocessor": "canny",
+        "control_1_image": "AAAA",
+        "control_1_weight": 0.6,
+        "control_1_end": 0.8,
+    }
+    assert asked.warnings == []
+
+
+def test_what_a_unit_asks_and_is_not_here_is_named() -> None:
+    known = {"lines": "controlnet/lines"}
+    unit = {
+        "model": "lines",
+        "input_image": {"image": "AAAA", "mask": None},
+        "control_mode": "My prompt is more important",
+    }
+    asked = translate(units(unit, unit), CONTROLLED, {}, {}, known)
+    assert asked.params["control_1_image"] == "AAAA"
+    assert ["control_mode" in asked.warnings[0], "beyond 1" in asked.warnings[1]] == [True, True]
+    asked = translate(units({"model": "lines", "module": "openpose_full"}), CONTROLLED, {}, {}, known)
+    assert "control_1_model" not in asked.params
+    assert "'openpose_full' is not here" in asked.warnings[0]
+    with pytest.raises(NotFound, match="There are: lines"):
+        translate(units({"model": "depth"}), CONTROLLED, {}, {}, known)
+
+
+def test_after_a_skip_the_seeds_go_on() -> None:
+    params = {"seed": 10, "batch_size": 2, "batch_count": 4, "steps": 5}
+    assert rest_of(params, 3) == ({**params, "seed": 14, "batch_count": 2}, 4)
+    varied = {**params, "variation_strength": 0.5, "variation_seed": 7}
+    assert rest_of(varied, 0) == ({**varied, "variation_seed": 9, "batch_count": 3}, 2)
+    assert rest_of(params, 7) is None, "nothing comes after it"
+    assert rest_of({**params, "images": ["upload:x"]}, 0) is None
+
+
+def test_skip_gives_up_the_picture_at_work_alone() -> None:
+    running = Running()
+    assert running.skip() is None
+    with running.following(Job(pipeline="a.b", params={}), 3) as run:
+        assert running.skip() is None, "it waits still"
+        run.take(JobStarted(job_id=run.job.id))
+        run.take(JobProgress(job_id=run.job.id, progress=Progress(image=1, images=3, step=2, steps=4)))
+        assert running.skip() == run.job.id
+        assert run.skipped_at == 1
+        assert running.skip() is None, "once"
+        state = running.view(with_image=False)["state"]
+        assert (state["skipped"], state["interrupted"]) == (True, False)
 
 
 def test_further_routes(client: TestClient) -> None:

@@ -116,6 +116,8 @@ class ChoiceSource:
     id: str
     title: str
     choices: Callable[[Folders], Sequence[str]]
+    texts: Callable[[Folders], Mapping[str, Mapping[str, str]]] | None = None
+    """What each of them stands for, by its name, such as ``{"prompt": ...}``: told to other programs. (1.4)"""
 
 
 @dataclass(frozen=True)

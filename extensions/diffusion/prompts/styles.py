@@ -136,6 +136,12 @@ def style_names(folders: Folders) -> list[str]:
     return [style.name for style in StyleBook(folders(FOLDER)).all()]
 
 
+def style_texts(folders: Folders) -> dict[str, dict[str, str]]:
+    """What each style puts around prompts."""
+    book = StyleBook(folders(FOLDER)).all()
+    return {style.name: {"prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in book}
+
+
 def read_csv(path: Path) -> list[Style]:
     """The styles of a file with a column ``name``, and ``prompt`` (``text`` in old files) and ``negative_prompt``;
     none where it is missing or something else.

@@ -16,6 +16,8 @@ from .options import Options
 from .requests import MAX_PICTURES, Generation, Img2Img, Txt2Img, read
 from .translate import pipeline_of, translate
 
+CONTROL_KINDS = "controlnet|t2i_adapter"
+
 
 def router(services: Services, options: Options, following: Following) -> APIRouter:
     routes = APIRouter()
@@ -23,12 +25,14 @@ def router(services: Services, options: Options, following: Following) -> APIRou
 
     def submit(body: Generation) -> tuple[Job, list[str]]:
         spec = find_pipeline(services, pipeline_of(body))
-        asked = translate(body, spec, options.for_job(body.override_settings), upscalers.networks(services))
+        given = options.for_job(body.override_settings)
+        controls = upscalers.networks(services, CONTROL_KINDS) if body.alwayson_scripts else {}
+        asked = translate(body, spec, given, upscalers.networks(services), controls)
         return services.jobs.submit(spec.id, asked.params), asked.warnings
 
     async def generate(body: Generation) -> Response:
         job, warnings = await run_in_threadpool(submit, body)
-        job = await following.to_end(job)
+        job = await following.to_end(job)  # with what a skip left to be made
         if (job.state is JobState.FAILED and not job.artifacts) or not job.state.ended:
             return errors.of_job(job)
         return JSONResponse(await run_in_threadpool(answers.answer, services, body, job, warnings))

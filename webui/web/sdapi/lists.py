@@ -26,11 +26,17 @@ def _offered(services: Services, name: str) -> list[str]:
     return [value for row in rows if row.name == name for value, _ in row.options]
 
 
-def _styles(services: Services) -> list[str]:
+def _styles(services: Services) -> list[dict[str, str | None]]:
     spec = services.host.pipelines.get(TXT2IMG)
     sources = [row.source for row in describe(spec.params) if row.name == "styles"] if spec is not None else []
-    lists = services.host.choices
-    return [name for one in sources if one in lists for name in lists[one].choices(services.settings.folders)]
+    rows: list[dict[str, str | None]] = []
+    for source in (services.host.choices[one] for one in sources if one in services.host.choices):
+        folders = services.settings.folders
+        texts = source.texts(folders) if source.texts is not None else {}
+        for name in source.choices(folders):
+            text = texts.get(name, {})
+            rows.append({"name": name, **{field: text.get(field) for field in ("prompt", "negative_prompt")}})
+    return rows
 
 
 def _model(entry: ModelEntry) -> dict[str, Any]:
@@ -107,8 +113,8 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/prompt-styles")
     def prompt_styles() -> Response:
-        """By name alone: what a style holds, the extension that has it knows."""
-        return JSONResponse([{"name": name, "prompt": None, "negative_prompt": None} for name in _styles(services)])
+        """What a style holds, the extension that has it tells; None where it does not."""
+        return JSONResponse(_styles(services))
 
     @routes.get("/scripts")
     def scripts() -> Response:

@@ -27,6 +27,8 @@ class Run:
     """Base64 of a JPEG."""
     started: bool = False
     interrupted: bool = False
+    skipped_at: int | None = None
+    """The picture at work when it was skipped."""
     since: float = field(default_factory=time.time)
 
     def take(self, item: Item) -> None:
@@ -67,6 +69,14 @@ class Running:
         run.interrupted = True
         return run.job.id
 
+    def skip(self) -> str | None:
+        """The id of the job whose picture at work is to be given up; None where none is at work."""
+        run = self._current()
+        if run is None or not run.started or run.skipped_at is not None:
+            return None
+        run.skipped_at, run.interrupted = run.progress.image, True
+        return run.job.id
+
     def view(self, *, with_image: bool) -> dict[str, Any]:
         """The answer of ``progress``."""
         run = self._current()
@@ -75,7 +85,8 @@ class Running:
         step = run.progress
         state = {
             **_IDLE,
-            "interrupted": run.interrupted,
+            "skipped": run.skipped_at is not None,
+            "interrupted": run.interrupted and run.skipped_at is None,
             "job": f"Image {step.image + 1} of {run.images}",
             "job_count": max(1, run.images) + sum(other.images for other in self._runs.values() if other is not run),
             "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(run.job.created_at)),

@@ -25,10 +25,15 @@ def router(services: Services, options: Options, running: Running) -> APIRouter:
         return JSONResponse(running.view(with_image=not skip_current_image))
 
     @routes.post("/interrupt")
-    @routes.post("/skip")
     async def interrupt() -> Response:
-        """A job is made as a whole: to skip the picture at work ends it, with those that are finished."""
-        job_id = running.interrupt()
+        return await end(running.interrupt())
+
+    @routes.post("/skip")
+    async def skip() -> Response:
+        """The pictures at work are given up; those after them are made."""
+        return await end(running.skip())
+
+    async def end(job_id: str | None) -> Response:
         if job_id is not None:
             await run_in_threadpool(services.jobs.cancel, job_id)
         return JSONResponse({})

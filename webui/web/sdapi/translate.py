@@ -12,6 +12,7 @@ from webui.core.errors import FieldError, NotFound, ParameterError
 from webui.core.parameters import Parameter, describe
 from webui.core.specs import PipelineSpec
 
+from . import scripts
 from .requests import Generation, Img2Img, Txt2Img
 from .sampling import find, sampling
 from .upscalers import LATENT_ALIASES
@@ -40,16 +41,23 @@ def pipeline_of(body: Generation) -> str:
 
 
 def translate(
-    body: Generation, spec: PipelineSpec, options: Mapping[str, Any], networks: Mapping[str, str] | None = None
+    body: Generation,
+    spec: PipelineSpec,
+    options: Mapping[str, Any],
+    networks: Mapping[str, str] | None = None,
+    controls: Mapping[str, str] | None = None,
 ) -> Asked:
-    """``options``: the interface's own, with the request's ``override_settings`` over them; ``networks``: references of
-    upscalers by name. Raises ParameterError, NotFound.
+    """``options``: the interface's own, with the request's ``override_settings`` over them; ``networks`` and
+    ``controls``: references of upscalers and of control networks by name. Raises ParameterError, NotFound.
     """
     rows = {row.name: row for row in describe(spec.params)}
     if body.script_name:
         raise ParameterError([FieldError("script_name", "there are no scripts here", body.script_name[:80])])
     asked = Asked(spec.id, {}, _ignored(body, rows))
     asked.params.update(_shared(body, rows, options))
+    told = scripts.read(body.alwayson_scripts, rows, controls or {})
+    asked.params.update(told.params)
+    asked.warnings += told.warnings
     if isinstance(body, Img2Img):
         asked.params.update(_pictures(body, rows))
     elif isinstance(body, Txt2Img) and body.enable_hr:
@@ -162,11 +170,4 @@ def _ignored(body: Generation, rows: Mapping[str, Parameter]) -> list[str]:
         "s_churn": body.s_churn != 0,
     }
     ignored = [name for name, is_stated in stated.items() if is_stated]
-    ignored += [f"alwayson_scripts.{name[:80]}" for name, script in body.alwayson_scripts.items() if _is_active(script)]
     return [f"{name} was ignored: there is no counterpart here" for name in ignored]
-
-
-def _is_active(script: Any) -> bool:
-    """Whether a client asked for anything: many send a script's name with no arguments, or with False alone."""
-    arguments = script.get("args") if isinstance(script, dict) else script
-    return bool(arguments) and arguments != [False]

@@ -32,6 +32,6 @@ def stem_of(entry: ModelEntry) -> str:
     return (name.rpartition(".")[0] or name) if entry.format == "single_file" else name
 
 
-def networks(services: Services) -> dict[str, str]:
+def networks(services: Services, kind: str = KIND) -> dict[str, str]:
     """Names of the networks that can be used, with their references."""
-    return {stem_of(entry): entry.ref for entry in services.catalog.entries(KIND) if entry.usable}
+    return {stem_of(entry): entry.ref for entry in services.catalog.entries(kind) if entry.usable}
