@@ -454,7 +454,9 @@ class TabContext(Protocol):
         """Those whose ``tab`` is this one."""
 
     def form(self, pipeline: str) -> Any:
-        """Put the declared form of a pipeline, with its button and viewer, here."""
+        """Put the declared form of a pipeline, with its button and viewer, here. Inside a ``gr.Tab`` whose ``elem_id``
+        is ``form-<extension>-<name>`` it is found by "Send to" as the page's own sub-tabs are. (1.4)
+        """
 
     def submit(self, pipeline: str, params: Mapping[str, Any]) -> Job: ...
 

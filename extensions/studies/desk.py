@@ -15,7 +15,7 @@ from webui.api import NotFound
 from . import exports
 from .analysis import results
 from .create import DESK_PATH, RATE_PATH
-from .plots import plot
+from .plots import WORDS, plot
 from .store import OpenStudy, Studies
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -82,8 +82,8 @@ class DeskRoutes:
         return JSONResponse({**_view(found), "results": self._results(found)}, headers=_NO_STORE)
 
     @answered
-    def plot(self, study: str) -> Response:
-        drawn = plot(self._results(self._studies.get(study)))
+    def plot(self, study: str, language: str = "en") -> Response:
+        drawn = plot(self._results(self._studies.get(study)), language if language in WORDS else "en")
         return Response(drawn, media_type="image/svg+xml", headers={**_NO_STORE, "Content-Security-Policy": POLICY})
 
     @answered

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, ROW, TOP, BOTTOM, LEFT, RIGHT = 720, 38, 34, 40, 190, 96
+WIDTH, ROW, TOP, BOTTOM, LEFT, RIGHT = 720, 38, 34, 40, 200, 90
 _STYLE = (
     "<style>"
     "svg{font:13px system-ui,-apple-system,'Segoe UI','Noto Sans SC','PingFang SC',sans-serif;"
@@ -24,6 +24,22 @@ _STYLE = (
 )
 
 
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {},
+    "zh-CN": {
+        "Exposure (ms)": "显示时间（毫秒）",
+        "All generated": "全部生成图片",
+        "All answers": "全部回答",
+        "Generated taken for real": "把生成的当成真实的",
+        "Real taken for generated": "把真实的当成生成的",
+        "Wrong answers (%)": "错误回答（%）",
+        "Preferred (%)": "被选比例（%）",
+        "No answers yet": "还没有回答",
+    },
+}
+"""What stands in a plot, by language; English is its own key."""
+
+
 @dataclass(frozen=True)
 class Point:
     """A value with its interval; ``low`` and ``high`` are None where there is none."""
@@ -34,15 +50,26 @@ class Point:
     high: float | None = None
 
 
-def plot(results: dict[str, Any]) -> str:
-    """The plot that tells most of a study's results: an SVG document, with words where there is nothing to draw yet."""
+def plot(results: dict[str, Any], language: str = "en") -> str:
+    """The plot that tells most of a study's results: an SVG document, with words where there is nothing to draw yet.
+    ``language``: one of ``WORDS``.
+    """
+    words = WORDS[language]
+
+    def t(text: str) -> str:
+        return words.get(text, text)
+
     if (time := results.get("time")) and (curves := [one["exposures"] for one in time["each"] if one["exposures"]]):
-        return curve_plot("Exposure (ms)", curves, time["threshold_ms"]["value"])
+        return curve_plot(t("Exposure (ms)"), curves, time["threshold_ms"]["value"])
     if realism := results.get("realism"):
-        rows = [("All generated", realism)] if len(realism["sets"]) > 1 else []
-        rows += [(one["name"], one) for one in realism["sets"]]
-        points = [point for name, one in rows if (point := _point(name, one["error"], 100))]
-        return point_plot("Taken wrongly (%)", points, marks=(50.0,), at_least=(0.0, 60.0))
+        several = len(realism["sets"]) > 1
+        rows = [(t("All generated" if several else "All answers"), realism["error"])]
+        rows += [(one["name"], one["error"]) for one in realism["sets"] if several]
+        if "fake_error" in realism:
+            rows.append((t("Generated taken for real"), realism["fake_error"]))
+            rows.append((t("Real taken for generated"), realism["real_error"]))
+        points = [point for name, one in rows if (point := _point(name, one, 100))]
+        return point_plot(t("Wrong answers (%)"), points, marks=(50.0,), at_least=(0.0, 60.0))
     if told := results.get("preference"):
         if "strengths" in told:
             points = [point for one in told["strengths"] if (point := _point(one["name"], one["elo"]))]
@@ -50,8 +77,8 @@ def plot(results: dict[str, Any]) -> str:
             return point_plot("Elo", points, marks=(0.0,))
         shares = zip(told["names"], told["share"], strict=True)
         points = [point for name, one in shares if (point := _point(name, one, 100))]
-        return point_plot("Preferred (%)", points, marks=(50.0,), at_least=(0.0, 100.0))
-    return _document(80, '<text x="24" y="44" class="quiet">No answers yet</text>')
+        return point_plot(t("Preferred (%)"), points, marks=(50.0,), at_least=(0.0, 100.0))
+    return _document(80, '<text x="24" y="44" class="quiet">' + t("No answers yet") + "</text>")
 
 
 def _point(name: str, told: dict[str, Any], scale: float = 1.0) -> Point | None:
@@ -73,7 +100,7 @@ def point_plot(
     bottom = height - BOTTOM + 6
     for tick in ticks:
         parts.append(f'<line class="line" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP - 6}" y2="{bottom}"/>')
-        parts.append(_text(x(tick), bottom + 18, f"{tick:g}", "quiet", "middle"))
+        parts.append(_text(x(tick), bottom + 18, _number(tick), "quiet", "middle"))
     for mark in marks:
         parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{TOP - 6}" y2="{bottom}"/>')
     for place, one in enumerate(points):
@@ -83,7 +110,7 @@ def point_plot(
         if one.low is not None and one.high is not None:
             parts.append(f'<line class="bar" x1="{x(one.low):.1f}" x2="{x(one.high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<circle class="dot" cx="{x(one.value):.1f}" cy="{y:.1f}" r="5.5"/>')
-        parts.append(_text(WIDTH - RIGHT + 16, y + 4, f"{one.value:.1f}"))
+        parts.append(_text(WIDTH - RIGHT + 16, y + 4, _number(one.value, ".1f")))
     return _document(height, "".join(parts))
 
 
@@ -107,6 +134,10 @@ def curve_plot(title: str, curves: Sequence[Sequence[float]], mark: float | None
         parts.append(f'<line class="mark" x1="{left}" x2="{WIDTH - right}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>')
         parts.append(_text(WIDTH - right, y(mark) - 6, f"{mark:.0f} ms", "", "end"))
     return _document(height, "".join(parts))
+
+
+def _number(value: float, form: str = "g") -> str:
+    return format(value, form).replace("-", "\u2212")
 
 
 def axis(values: Sequence[float]) -> list[float]:

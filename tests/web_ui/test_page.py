@@ -11,9 +11,11 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from tests.web_ui.loops import closed_loops
+from webui.app import build_services
 from webui.core.errors import Conflict, NotFound
+from webui.core.settings import ROOT, Settings
 from webui.web.services import Services
-from webui.web.ui import page, shell
+from webui.web.ui import head, page, shell
 from webui.web.ui.page import form_services
 from webui.web.ui.presets import MAX_NAME, PresetStore
 
@@ -47,6 +49,23 @@ def test_a_broken_tab_does_not_touch_the_others(services: Services) -> None:
     assert built["own"].blocks is not None
     assert [form.spec.id for form in built["own"].forms] == ["sketch.draw"]
     assert [form.spec.id for form in built["tools"].forms] == ["sketch.blend", "sketch.everything"]
+    assert built["tools"].subtabs == {"form-sketch-blend", "form-sketch-everything"}
+    assert built["own"].subtabs == set()
+
+
+def test_the_forms_of_a_custom_tab_are_found_in_its_sub_tabs(tmp_path: Path) -> None:
+    others = tuple(
+        one.parent.name for one in (ROOT / "extensions").glob("*/extension.toml") if one.parent.name != "studies"
+    )
+    built_in = build_services(Settings(data_dir=tmp_path, models_dirs=(), disabled_extensions=others))
+    with closed_loops():
+        tabs = shell.build_tabs(built_in, form_services(built_in))
+    told = head.config(tabs, {}, "en")
+    assert {form["pipeline"]: form["subtab"] for form in told["forms"]} == {
+        "studies.create": "form-studies-create",
+        "studies.results": "form-studies-results",
+    }
+    built_in.library.close()
 
 
 def test_one_pipeline_in_two_tabs_has_two_names(services: Services) -> None:

@@ -36,7 +36,7 @@
 
   const KINDS = { two_choice: () => t("Which one is real?"), yes_no: () => t("Is this one real?"), preference: () => t("Which one do you prefer?") };
   const percent = (value) => `${(100 * value).toFixed(1)}%`;
-  const plain = (digits) => (value) => value.toFixed(digits);
+  const plain = (digits) => (value) => value.toFixed(digits).replace("-", "−");
   const between = (told, format) => (told.low === null || told.low === undefined ? "" : `${format(told.low)} – ${format(told.high)}`);
   const number = (told, format) => (told.value === null || told.value === undefined ? "–" : format(told.value));
   const card = (title, told, format, words = "") =>
@@ -106,7 +106,7 @@
     }
     if (told.preference) {
       (told.preference.strengths || []).slice().sort((a, b) => b.elo.value - a.elo.value)
-        .forEach((one) => cards.push(card(one.name, one.elo, (elo) => (elo > 0 ? "+" : "") + elo.toFixed(0), t("Elo"))));
+        .forEach((one) => cards.push(card(one.name, one.elo, (elo) => (elo > 0 ? "+" : "") + plain(0)(elo), t("Elo"))));
       if (told.preference.left !== null) cards.push(card(t("Chosen on the first side"), { value: told.preference.left }, percent));
     }
     const words = told.preference?.problem || (told.preference?.unbounded > 0 ? t("in {share} of the samples a strength has no bound", { share: percent(told.preference.unbounded) }) : "");
@@ -125,7 +125,7 @@
     const { names, share, strengths = [] } = told.preference;
     return [h("h2", {}, t("By set")), table([t("Set"), t("Elo"), t("Strength"), t("Preferred")], names.map((name, place) =>
       h("tr", {}, h("td", {}, name), strengths[place] ? cell(strengths[place].elo, plain(0)) : h("td", {}, "–"),
-        h("td", {}, strengths[place] ? strengths[place].beta.toFixed(2) : "–"), cell(share[place], percent))))];
+        h("td", {}, strengths[place] ? plain(2)(strengths[place].beta) : "–"), cell(share[place], percent))))];
   }
   function raters(told) {
     if (!told.raters.each.length) return null;
@@ -154,7 +154,7 @@
       main.replaceChildren(...(id ? detail(body) : list(body.studies)).flat(3).filter(Boolean));
       const plot = document.getElementById("plot");
       if (plot) {
-        const text = await (await ask(`studies/${encodeURIComponent(id)}/plot.svg`)).text();
+        const text = await (await ask(`studies/${encodeURIComponent(id)}/plot.svg?language=${language}`)).text();
         const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
         plot.replaceChildren(document.importNode(svg, true));
       }

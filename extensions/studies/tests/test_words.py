@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from extensions.studies.plots import WORDS
+
 STATIC = Path(__file__).resolve().parents[1] / "static"
 _CALL = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -54,3 +56,9 @@ def test_no_page_asks_for_anything_from_elsewhere(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"https?://|@import|url\(", text)
     assert not re.search(r"<script>|style=\"|\son\w+=", text), "nothing that the policy forbids"
+
+
+def test_plots_have_their_words_in_every_language() -> None:
+    source = (STATIC.parent / "plots.py").read_text(encoding="utf-8")
+    used = set(re.findall(r'\bt\("([^"]+)"', source)) | set(re.findall(r'else "(All answers)"', source))
+    assert {tag: set(words) for tag, words in WORDS.items()} == {"en": set(), "zh-CN": used}

@@ -42,14 +42,13 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
     rows = form.rows
     model = next((row for row in rows if row.kind == "model"), None)
     painted = {row.extra.get("mask") for row in rows if row.kind == "image_mask"}  # in the editor of its picture
-    several = len(built.forms) > 1 and built.blocks is None
     return {
         "slug": form.slug,
         "pipeline": form.spec.id,
         "title": form.spec.title,
         "description": form.spec.description,
         "tab": f"tab-{slug(built.spec.id)}",
-        "subtab": f"form-{form.slug}" if several else "",
+        "subtab": f"form-{form.slug}" if f"form-{form.slug}" in built.subtabs else "",
         "labels": {row.name: row.label for row in rows},
         "options": {row.name: named_options(row) for row in rows if row.options},
         "usual": usual(form),

@@ -71,6 +71,14 @@ class BuiltTab:
     blocks: Any = None
     problem: str = ""
 
+    @property
+    def subtabs(self) -> frozenset[str]:
+        """The ids of tabs within it: one for each form where a declared tab has several, a custom tab's own."""
+        if self.blocks is None:
+            return frozenset(f"form-{form.slug}" for form in self.forms if len(self.forms) > 1)
+        ids = (block.elem_id for block in self.blocks.blocks.values() if isinstance(block, gr.Tab))
+        return frozenset(one for one in ids if one)
+
 
 def build_custom(tab: TabSpec, services: Services, forms: FormServices) -> BuiltTab:
     """Build ``tab`` in a Blocks of its own, before the page's: an exception in a nested one ends the page's too."""
