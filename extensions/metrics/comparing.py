@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +63,7 @@ class Comparison:
         self.context.pending(self.extra + kept, [_ROOM, *[1.0] * (self.extra - 1), *[0.001] * kept])
         sides = self._sides(sets)
         computing = self._computing(sides)
-        for words in warnings_of(computing, self.reader.spec.dim):
+        for words in warnings_of(computing, self.reader.dim):
             self.context.warn(words)
         found = self._scores(computing, sets)
         yield from self._told(found, computing, sets)
@@ -115,7 +114,7 @@ class Comparison:
         return store.features
 
     def _check_dim(self, known: Moments, name: str) -> None:
-        dim = self.reader.spec.dim
+        dim = self.reader.dim
         if len(known.mean) != dim:
             words = f"its statistics have {len(known.mean)} features, {self.reader.spec.title} has {dim}"
             raise ParameterError([FieldError(name, words)])
@@ -175,7 +174,7 @@ class Comparison:
     # Telling
 
     def _protocol(self, computing: Computing, sets: Mapping[str, PictureSet | Moments]) -> dict[str, Any]:
-        told = {**self.reader.protocol, "features": self.reader.spec.dim, "batch": self.params.batch}
+        told = {**self.reader.protocol, "features": self.reader.dim, "batch": self.params.batch}
         for name, one in sets.items():
             side = computing.real if name == "real" else computing.made
             told[f"n_{name}"] = side.count
@@ -194,8 +193,9 @@ class Comparison:
         protocol = self._protocol(computing, sets)
         rows = [score.row() for score in found]
         counts = {"real": computing.real.count, "generated": computing.made.count}
-        title = f"{self.reader.spec.title}: {counts['generated']} generated against {counts['real']} real pictures"
+        title = f"{counts['generated']} generated against {counts['real']} real pictures ({self.reader.spec.title})"
         numbers = {"scores": {row["score"]: _numbers(row) for row in rows}, **counts, "protocol": protocol}
+        numbers["order"] = [row["score"] for row in rows]
         pairs: list[dict[str, Any]] = []
         if "neighbours" in self.task.keys:
             pairs = self._neighbours(computing, sets, numbers)
@@ -249,7 +249,8 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if not isinstance(value, list) else json.dumps(value) for name, value in row.items()}
+    """A row of the table: what is long stands in the record."""
+    return {name: row[name] for name in ("score", "value", "low", "high", "real_vs_real", "better")}
 
 
 def _line(computing: Computing) -> dict[str, Any]:

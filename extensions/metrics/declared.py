@@ -8,6 +8,7 @@ from typing import Any
 
 from webui.api import ChoiceSource, FeatureNetwork, ModelKind, Params, PipelineSpec
 
+from .accepting import accept
 from .params import (
     MEASURES,
     ClassParams,
@@ -32,6 +33,7 @@ def _single(name: str, title: str, params: type[Params], run: str, description: 
         description=description,
         outputs="scalar",
         keeps_work=True,
+        accept=accept if issubclass(params, SetParams) else None,
     )
 
 
@@ -45,6 +47,7 @@ PIPELINES: tuple[PipelineSpec, ...] = (
         description="Several scores of two sets of pictures in one pass, each with its interval and floor.",
         outputs="scalar",
         keeps_work=True,
+        accept=accept,
         examples=(
             {
                 "title": "The starter's people against drawn ones",

@@ -123,11 +123,14 @@ class ClipNetwork(_Network):
 
     @property
     def side(self) -> int:
-        shapes = self._models.shapes(self._path)
-        prefix = self.marks.fit(shapes) or ""
-        patch = shapes[f"{prefix}vision_model.embeddings.patch_embedding.weight"][-1]
-        places = shapes[f"{prefix}vision_model.embeddings.position_embedding.weight"][0] - 1
+        patch = _shape(self, "vision_model.embeddings.patch_embedding.weight")[-1]
+        places = _shape(self, "vision_model.embeddings.position_embedding.weight")[0] - 1
         return patch * round(places**0.5)
+
+    @property
+    def dim(self) -> int:
+        """Of the embedding: 768 for ViT-L, 512 for ViT-B."""
+        return _shape(self, "visual_projection.weight")[0]
 
     def build(self, weights: Mapping[str, Tensor]) -> nn.Module:
         from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -161,6 +164,11 @@ class DinoNetwork(_Network):
     """
 
     marks, component_name, side, antialias = DINOV2, "dinov2", 224, True
+
+    @property
+    def dim(self) -> int:
+        """Of the class token: 1024 for ViT-L, 768 for ViT-B."""
+        return _shape(self, "embeddings.patch_embeddings.projection.weight")[0]
 
     def build(self, weights: Mapping[str, Tensor]) -> nn.Module:
         from transformers import Dinov2Config, Dinov2Model
@@ -207,6 +215,12 @@ class VggNetwork(_Network):
 
     def read(self, network: nn.Module, batch: Tensor) -> Mapping[str, Tensor]:
         return {"features": network.classifier(network.features(batch).flatten(1))}
+
+
+def _shape(network: _Network, name: str) -> tuple[int, ...]:
+    """Of a tensor in the network's file."""
+    shapes = network._models.shapes(network._path)
+    return tuple(shapes[(network.marks.fit(shapes) or "") + name])
 
 
 def _normalized(pixels: Pixels, mean: Sequence[float], std: Sequence[float]) -> Pixels:

@@ -38,8 +38,13 @@ class Reader:
         return {"network": self.spec.id, **self.extractor.protocol}
 
     @property
+    def dim(self) -> int:
+        """How many features a picture has: of networks that come in several sizes, the weights' own number."""
+        return int(getattr(self.extractor, "dim", self.spec.dim))
+
+    @property
     def columns(self) -> Columns:
-        return Columns(self.spec.dim, {name: len(values) for name, values in self.extractor.heads.items()})
+        return Columns(self.dim, {name: len(values) for name, values in self.extractor.heads.items()})
 
     def store_for(self, pictures: PictureSet, side: str) -> FeatureStore:
         """Where the features of a set lie: among those kept, or with the job, so that a run that was cut off goes on.

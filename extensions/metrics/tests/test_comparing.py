@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from extensions.metrics.tests.conftest import numbers, write_pictures
+from webui.api import ParameterError
 from webui.testing import Outcome, Studio, run_pipeline
 
 Score = Callable[..., Outcome]
@@ -155,11 +156,30 @@ def test_a_job_that_was_cut_off_goes_on_where_it_was(score: Score, studio: Studi
 
 
 @pytest.mark.parametrize(
+    ("pipeline", "params", "field", "says"),
+    [
+        ("fd", {}, "real", "is required"),
+        ("fd", {"real": "/nowhere/at/all"}, "real", "expected a folder that is there"),
+        ("fd", {"real": "/nowhere/a.zip"}, "real", "expected a folder that is there"),
+        ("fd", {"real": "drawn:avatar", "generated": "gone.npz"}, "generated", "there is no such file"),
+        ("compare", {"real": "drawn:avatar", "scores": ("best",)}, "scores", "expected some of fd"),
+        ("compare", {"real": "drawn:avatar", "pipeline": "no.such"}, "pipeline", "expected a pipeline"),
+        ("compare", {"real": "drawn:avatar", "pipeline": "starter.evaluate"}, "pipeline", "expected a pipeline"),
+        ("compare", {"real": "drawn:any", "pipeline": "starter.draw", "params": {"widht": 5}}, "params", "widht"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_runs(
+    score: Score, made: Path, pipeline: str, params: dict[str, Any], field: str, says: str
+) -> None:
+    generated = {} if "pipeline" in params else {"generated": made}
+    with pytest.raises(ParameterError) as caught:
+        score(pipeline, **{**generated, **params})
+    assert says in next(one.message for one in caught.value.fields if one.name == field)
+
+
+@pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({}, "is required"),
-        ({"real": "/nowhere/at/all"}, "expected a folder that is there"),
-        ({"real": "/nowhere/a.zip"}, "expected a folder that is there"),
         ({"real": "dataset:not a name"}, "names no data set"),
         ({"real": "drawn:avatar?colour=red"}, "how it is written"),
         ({"real": "pipeline:no.such"}, "there is no pipeline"),

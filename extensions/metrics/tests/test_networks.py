@@ -82,7 +82,7 @@ def test_clip_is_transformers(tmp_path: Path) -> None:
             mine.read(mine.component.load(), torch.from_numpy(mine.prepare(image))[None])["features"],
             theirs(pixel_values=pixels).image_embeds,
         )
-    assert mine.protocol["size"] == 28
+    assert (mine.protocol["size"], mine.dim) == (28, 48)
 
 
 def test_dinov2_is_transformers(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_dinov2_is_transformers(tmp_path: Path) -> None:
     batch = torch.from_numpy(mine.prepare(picture(300, 200)))[None]
     with torch.inference_mode():
         close(mine.read(mine.component.load(), batch)["features"], theirs(pixel_values=batch).pooler_output)
-    assert batch.shape == (1, 3, 224, 224)
+    assert (batch.shape, mine.dim) == ((1, 3, 224, 224), 64)
 
 
 def test_vgg16_is_torchvisions(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-// Scores of a set as cards: {scores: {name: {value, low, high, real_vs_real, better}}, real, generated, protocol}.
+// Scores of a set as cards: {scores: {name: {value, low, high, real_vs_real, better}}, order, real, generated, protocol}.
 "use strict";
 Lifelike.scores = (() => {
   const { t, h } = Lifelike;
@@ -9,8 +9,10 @@ Lifelike.scores = (() => {
   function draw(value) {
     const scores = value && typeof value === "object" && value.scores;
     if (!scores || Array.isArray(scores) || !Object.values(scores).every((one) => Number.isFinite(one?.value))) return null;
+    const order = (value.order || []).filter((name) => scores[name]);
+    const names = [...new Set([...order, ...Object.keys(scores)])];
     return h("div", { class: "ll-scores" },
-      h("div", { class: "ll-score-cards" }, Object.entries(scores).map(([name, one]) => card(name, one))),
+      h("div", { class: "ll-score-cards" }, names.map((name) => card(name, scores[name]))),
       protocol(value));
   }
 

@@ -299,7 +299,9 @@ Lifelike.viewer = (() => {
       const holes = running ? Math.max(0, total - (job.artifacts || []).length) : 0;
       const live = running && this.preview ? `data:${this.preview.media_type};base64,${this.preview.data}` : "";
       const count = made.length + holes;
-      const grid = h("div", { class: `ll-grid-view n${Math.min(count, 5)}`,
+      // What is no picture takes a row of its own: the columns are counted by the others.
+      const columns = made.filter((one) => one.kind === "image" || one.kind === "video").length + holes;
+      const grid = h("div", { class: `ll-grid-view n${Math.min(Math.max(columns, 1), 5)}`,
         data: { key: `${job.id}/${made.map((one) => one.id).join()}/${holes}/${running}` } });
       grid.append(...made.map((one, place) => this.tile(one, place, made)));
       for (let place = 0; place < Math.min(holes, 16); place += 1) {
