@@ -1,6 +1,6 @@
 """Writes docs/metrics-precision.md: every score beside the programs that it is known from, on the same pictures.
 
-    .venv/bin/pip install clean-fid torchmetrics prdc
+    .venv/bin/pip install clean-fid torchmetrics prdc scikit-image piq pytorch-msssim lpips libsvm-official
     .venv/bin/python scripts/metrics_precision.py
 
 torch-fidelity comes with the tests' requirements. Weights of the published networks are drawn at random, in the files
@@ -31,6 +31,8 @@ from scipy import linalg
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import metrics_precision_pictures  # noqa: E402
+
 from extensions.metrics.features import resize  # noqa: E402
 from extensions.metrics.features.inception import from_weights  # noqa: E402
 from extensions.metrics.features.statistics import write  # noqa: E402
@@ -42,6 +44,7 @@ from extensions.metrics.tests.random_weights import inception_weights  # noqa: E
 from webui.testing import make_studio, run_pipeline  # noqa: E402
 
 PACKAGES = ("torch-fidelity", "clean-fid", "torchmetrics", "prdc", "scipy", "torch", "transformers", "pillow")
+PACKAGES += metrics_precision_pictures.PACKAGES
 HEAD = """# Agreement of scores
 
 Made by `scripts/metrics_precision.py`: each row is one quantity of this project and of another program on the same
@@ -100,6 +103,8 @@ def main() -> int:
         rows += of_statistics(Path(base), real, made)
     rows += of_resizes()
     rows += of_formulas(real, made)
+    for source in metrics_precision_pictures.sources():
+        rows += attempt(lambda source=source: (Row(*said) for said in source()))
     counts = {"count": given.pictures, "side": given.side, "n": len(real), "m": len(made), "d": real.shape[1]}
     text = HEAD.format(**counts) + "\n".join(map(str, rows)) + "\n" + TAIL.format(versions=", ".join(versions()))
     given.out.write_text(text, encoding="utf-8")

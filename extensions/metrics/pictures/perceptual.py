@@ -164,7 +164,7 @@ def on_layers(context: Context, network: str) -> Perceptual:
 
     title = context.feature_networks[network].title
     return Perceptual(
-        name=f"LPIPS-{title} (the formula on {title}'s layers, not LPIPS)",
+        name=f"LPIPS-{title}",
         component=reader.component,
         protocol={**protocol, "perceptual": f"LPIPS-{title}", "network": network, "channels": "equal"},
         layers_apart=layers_apart,
