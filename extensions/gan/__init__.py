@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webui.api import LatentSpace, ModelKind, PipelineSpec, TabSpec, hookimpl
+from webui.api import ChoiceSource, LatentSpace, ModelKind, PipelineSpec, TabSpec, hookimpl
 
+from .latents.shelf import direction_names, projection_names
 from .params import ClassesParams, CodesParams, ConvertParams, MixParams, SampleParams, TruncationParams, WalkParams
+from .params_editing import DirectionsParams, EditParams, ProjectParams
 from .recognise import recognise_codes, recognise_gan
 
 _FILES = (
@@ -49,6 +51,21 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "classes", "Class mixing", ClassesParams, "mixing:Classes", "From class to class, for BigGAN and its like."
         ),
         _spec(
+            "directions",
+            "Directions",
+            DirectionsParams,
+            "editing:FindDirections",
+            "Directions of meaning in a latent space, kept under a name.",
+        ),
+        _spec("edit", "Edit", EditParams, "editing:Edit", "Pictures moved along directions that were found."),
+        _spec(
+            "project",
+            "Projection",
+            ProjectParams,
+            "projecting:Project",
+            "From a picture to the point of a StyleGAN that draws it best, for edits and walks.",
+        ),
+        _spec(
             "complete",
             "Draw and complete with VQGAN",
             CodesParams,
@@ -83,3 +100,11 @@ def register_model_kinds() -> Iterable[ModelKind]:
 @hookimpl
 def register_latent_spaces() -> Iterable[LatentSpace]:
     return [LatentSpace("gan.latent", "GANs", "extensions.gan.pipelines.spaces:GanSpace", kind="gan")]
+
+
+@hookimpl
+def register_choices() -> Iterable[ChoiceSource]:
+    return [
+        ChoiceSource("gan.directions", "Directions", direction_names),
+        ChoiceSource("gan.projections", "Projected pictures", projection_names),
+    ]

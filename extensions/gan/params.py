@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webui.api import Params, boolean, choice, image, integer, model, number, prompt, seed, text
+from webui.api import Params, boolean, choice, dynamic_choices, image, integer, model, number, prompt, seed, text
 
 NOISE = {"const": "Fixed", "random": "Drawn with the seed", "none": "None"}
 _PSI_HELP = "Nearer to the mean: less varied, more typical; 1 leaves everything as it is drawn"
@@ -82,6 +82,9 @@ class WalkParams(Params):
     seed: int = seed()
     keyframes: int = integer(5, minimum=2, maximum=200, label="Keyframes", help="Pictures that it passes")
     seeds: str = text("", label="Their seeds", help="Such as 3, 8, 12; empty is from the seed on", max_length=4000)
+    through: tuple[str, ...] = dynamic_choices(
+        "gan.projections", label="Projected pictures", help="Two or more in place of seeds; made by the form Projection"
+    )
     seconds: float = number(
         1.5, minimum=0.1, maximum=30.0, step=0.1, label="Seconds between keyframes", help="Of a circle: for all of it"
     )

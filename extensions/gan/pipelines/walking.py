@@ -16,6 +16,7 @@ from extensions.gan.latents.walks import PathKind, walk
 from extensions.gan.params import WalkParams
 from webui.api import Artifact, Context
 
+from .editing import projected
 from .making import drawn, leased, refuse
 
 _MOST_FRAMES = 20_000
@@ -28,21 +29,28 @@ class Walk:
         """One artifact: the film."""
         if not context.pending(1):
             return
+        if len(params.through) == 1:
+            raise refuse("through", "a walk needs at least two keyframes")
         keys = seeds(params.seeds, "seeds", first=params.seed, count=params.keyframes, most=200)
         if len(keys) < 2:
             raise refuse("seeds", "a walk needs at least two keyframes")
         path = context.work_dir / f"walk.{params.film}"
         with leased(context, params.model) as generator:
-            points, condition = way(params, generator, keys)
+            kept = [projected(context, name, generator, "through") for name in params.through]
+            points, condition = way(params, generator, keys, torch.cat(kept) if kept else None)
             frames = pixels(params, generator, points, condition, context)
             count = write_film(path, frames, params.fps, params.film)
         title = f"{count} frames, {count / params.fps:.1f} s"
         yield Artifact("video" if params.film == "mp4" else "file", path, seed=params.seed, title=title)
 
 
-def way(params: WalkParams, generator: Generator, keys: list[int]) -> tuple[Tensor, Tensor | None]:
-    """The points of all frames, and their classes."""
-    in_w = generator.mapped if params.space == "auto" else params.space == "w"
+def way(
+    params: WalkParams, generator: Generator, keys: list[int], kept: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """The points of all frames, and their classes. ``kept`` [K,L,D]: keyframes in W+, in place of the seeds."""
+    if kept is not None:
+        keys = [params.seed] * len(kept)
+    in_w = generator.mapped if params.space == "auto" else params.space == "w" or kept is not None
     if in_w and not generator.mapped:
         raise refuse("space", "W is a space of StyleGANs; this generator has Z alone")
     kind: PathKind = ("spline" if in_w else "slerp") if params.path == "auto" else params.path  # type: ignore[assignment]
@@ -58,7 +66,8 @@ def way(params: WalkParams, generator: Generator, keys: list[int]) -> tuple[Tens
     loop = params.loop or circle
     condition = None if classes is None else walk(classes, frames, "linear", loop=loop)
     if in_w:
-        points = walk(generator.points(z, classes, psi, cutoff), frames, kind, loop=loop, centre=generator.centre)
+        ends = generator.points(z, classes, psi, cutoff) if kept is None else kept[: len(keys)]
+        points = walk(ends, frames, kind, loop=loop, centre=generator.centre)
     else:
         points = generator.points(walk(z, frames, kind, loop=loop), condition, psi, cutoff)
     return points, condition
