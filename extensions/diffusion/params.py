@@ -308,6 +308,16 @@ class Hires(declare.Params):
     refiner_strength: float = declare.number(
         0.2, minimum=0.0, maximum=1.0, label="Refiner strength", group="Refiner", advanced=True
     )
+    refiner_start: float = declare.number(
+        1.0,
+        minimum=0.1,
+        maximum=1.0,
+        step=0.05,
+        label="Refiner takes over at",
+        group="Refiner",
+        advanced=True,
+        help="Below 1 it goes on from the unfinished picture there, where both models can, as SDXL's",
+    )
 
 
 class Settled(declare.Params):

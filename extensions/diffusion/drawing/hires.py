@@ -12,28 +12,41 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from extensions.diffusion.drawing.from_pictures import Canvas, PictureTask
+from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.models.loading import Plan
+from extensions.diffusion.models.siblings import takes
 from extensions.diffusion.models.sizes import fit_size, size_multiple
 from extensions.diffusion.params import HIRES_LATENT, HIRES_MODES, Txt2Img
 from extensions.diffusion.pictures.upscaling import brought_to, enlarged, find_upscaler, passes, upscaler_component
 from webui.api import Context
 
 from .groups import Drawing
+from .previews import unpacked
 from .task import Task
 
 _TILE_PX, _OVERLAP_PX = 512, 32
 
 
 class FirstPass(Task):
-    """Text to image that keeps the last latents of each picture, [C,h,w], where the family's are laid out so."""
+    """Text to image that keeps the last latents of each picture, [C,h,w], where that layout can be told."""
 
     def __init__(self, params: Txt2Img, context: Context) -> None:
         super().__init__(params, context)
         self.latents: list[torch.Tensor] = []
+        self.until = 1.0
+        """The share of the steps after which another model goes on."""
+        self._size = (0, 0)
+
+    def complete(self, call: Call, pipe: Any, plan: Plan, indices: Sequence[int]) -> None:
+        super().complete(call, pipe, plan, indices)
+        self._size = (call.width, call.height)
+        if self.until < 1:
+            call.arguments["denoising_end"] = self.until
 
     def after_step(self, pipe: Any, number: int, timestep: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
         latents = tensors.get("latents")
-        self.latents = list(latents.detach()) if isinstance(latents, torch.Tensor) and latents.ndim == 4 else []
+        plain = unpacked(latents.detach(), pipe, *self._size) if isinstance(latents, torch.Tensor) else None
+        self.latents = [] if plain is None else list(plain)
         return {}
 
 
@@ -65,10 +78,38 @@ class LaterPass(PictureTask):
         return Canvas(self.pictures[index])
 
     def begun(self, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        if not self.latents or clean.ndim != 4:
+        if not self.latents:
             return clean
         own = torch.stack(self.latents).to(clean)
-        return own if own.shape == clean.shape else clean
+        # Families that make films too have an axis of time, before the channels or after them.
+        shaped = (own, own[:, :, None], own[:, None])
+        return next((one for one in shaped if one.shape == clean.shape), clean)
+
+
+class HandedOver(LaterPass):
+    """The last part of the steps by another model of the same latents, in place of the one that began (Podell et al.
+    2023, "SDXL", section 2.5: the refiner as an expert of the last noise levels).
+    """
+
+    def __init__(self, params: Txt2Img, context: Context, begins: float) -> None:
+        super().__init__(params, context, 1.0, None)
+        self._begins = begins
+
+    @property
+    def steps(self) -> int:
+        return max(1, round(self.asked_steps * (1 - self._begins)))
+
+    def complete(self, call: Call, pipe: Any, plan: Plan, indices: Sequence[int]) -> None:
+        super().complete(call, pipe, plan, indices)
+        call.arguments.pop("strength", None)
+        call.arguments |= {
+            "image": torch.stack(self.latents),
+            "denoising_start": self._begins,
+            "num_inference_steps": self.asked_steps,
+        }
+
+    def infotext(self) -> dict[str, str]:
+        return {}
 
 
 class Passes:
@@ -115,7 +156,10 @@ class _Pass:
         task.pictures = {index: self._enlarge(image) for index, image in zip(indices, images, strict=True)}
         larger = task.pictures[indices[0]].size
         factor = larger[0] / images[0].width, larger[1] / images[0].height
-        task.latents = [self._resized(row, factor) for row in latents] if self._latent_mode else []
+        if isinstance(task, HandedOver):
+            task.latents = list(latents)
+        else:
+            task.latents = [self._resized(row, factor) for row in latents] if self._latent_mode else []
         return self._drawing.draw(indices)
 
     def _resized(self, latents: torch.Tensor, factor: tuple[float, float]) -> torch.Tensor:
@@ -161,6 +205,40 @@ def refiner_pass(make: Callable[[Txt2Img, Task], Drawing], params: Txt2Img, cont
     return _Pass(make(own, task), task, lambda image: image, {"Refiner": title})
 
 
+def handed_over(
+    make: Callable[[Txt2Img, Task], Drawing],
+    params: Txt2Img,
+    context: Context,
+    title: str,
+    first: tuple[Drawing, FirstPass],
+) -> _Pass | None:
+    """Another model for the last part of the steps; None, which is told, where one of the two cannot do that."""
+    begins, (drawing, task) = params.refiner_start, first
+    own = params.model_copy(update={"vae": ""})
+    later = HandedOver(own, context, begins)
+    second = make(own, later)
+    reason = ""
+    if params.hires_scale > 1:
+        reason = "the hires fix comes between"
+    elif not takes(drawing.plan.cls, "denoising_end"):
+        reason = f"{drawing.plan.cls.__name__} cannot stop midway"
+    elif not takes(second.plan.cls, "denoising_start"):
+        reason = f"{second.plan.cls.__name__} cannot begin midway"
+    elif _latent_space(drawing.plan) != _latent_space(second.plan):
+        reason = "their latents differ"
+    if reason:
+        context.warn(f"The refiner goes over the finished picture: {reason}.")
+        return None
+    task.until = begins
+    return _Pass(second, later, lambda image: image, {"Refiner": title, "Refiner switch at": f"{begins:g}"})
+
+
+def _latent_space(plan: Plan) -> tuple[Any, ...]:
+    """What two models' latents must have in common."""
+    config = plan.config("vae")
+    return tuple(config.get(name) for name in ("latent_channels", "scaling_factor", "shift_factor"))
+
+
 def _multiple(plan: Plan) -> int:
     """What sizes must be multiples of, before a pipeline is there."""
     blocks = plan.config("vae").get("block_out_channels") or ()
@@ -180,4 +258,4 @@ def _by_network(image: Image.Image, target: tuple[int, int], ref: str, context: 
     return brought_to(image, target)
 
 
-__all__ = ["FirstPass", "LaterPass", "Passes", "hires_pass", "refiner_pass"]
+__all__ = ["FirstPass", "HandedOver", "LaterPass", "Passes", "handed_over", "hires_pass", "refiner_pass"]

@@ -84,14 +84,21 @@ def visible(latents: torch.Tensor, pipe: Any, width: int, height: int) -> torch.
     """The first picture's latents [C,h,w] out of whatever layout a pipeline uses, free of the scheduler's scale; None
     if unknown.
     """
+    plain = unpacked(latents, pipe, width, height)
+    return None if plain is None else plain[0] / _scale(pipe.scheduler)
+
+
+def unpacked(latents: torch.Tensor, pipe: Any, width: int, height: int) -> torch.Tensor | None:
+    """Latents of a picture of ``width`` x ``height`` px as [N,C,h,w], out of whatever layout a pipeline uses; None if
+    unknown.
+    """
     if latents.ndim == 3 and hasattr(pipe, "_unpack_latents"):
         latents = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
     if latents.ndim == 5:
         latents = latents[:, :, 0]
     vae = getattr(pipe, "vae", None)
-    if latents.ndim != 4 or vae is None or latents.shape[1] != latent_channels(vae.config):
-        return None
-    return latents[0] / _scale(pipe.scheduler)
+    known = latents.ndim == 4 and vae is not None and latents.shape[1] == latent_channels(vae.config)
+    return latents if known else None
 
 
 def _scale(scheduler: Any) -> float:

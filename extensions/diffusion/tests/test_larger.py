@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from extensions.diffusion.pictures import upscaling
+from extensions.diffusion.tests import families
 from extensions.diffusion.tests.test_img2img import scene
 from webui.testing import Outcome, Studio, run_pipeline
 
@@ -147,3 +148,35 @@ def test_a_refiner_goes_over_the_picture(generate: Generate, tiny: Any) -> None:
     assert array(refined).shape == array(plain).shape
     assert (array(refined) != array(plain)).any()
     assert (array(generate("sd1", refiner="diffusers/sdxl", refiner_strength=0.0)) == array(plain)).all()
+
+
+@pytest.mark.parametrize("family", ["flux", "qwen_image"])
+def test_packed_latents_are_enlarged_as_latents(generate: Generate, models_dir: Path, family: str) -> None:
+    if family != "flux":
+        families.make(family, models_dir / "diffusers" / family)
+    asked = {"hires_scale": 2.0, "hires_strength": 0.3, "hires_steps": 4, "model": f"diffusers/{family}"}
+    made = [generate(family, **asked, hires_mode=way) for way in ("latent", "latent (nearest-exact)", "lanczos")]
+    assert len({one.images[0].tobytes() for one in made}) == 3
+    assert {one.images[0].size for one in made} == {(128, 128)}
+
+
+def test_a_model_that_takes_over_from_itself_draws_the_same_picture(generate: Generate, tiny: Any) -> None:
+    asked = {"steps": 6, "sampler": "Euler"}
+    plain = array(generate("sdxl", **asked))
+    handed = generate("sdxl", **asked, refiner="diffusers/sdxl", refiner_start=0.5)
+    assert handed.warnings == []
+    assert np.abs(array(handed) - plain).max() <= 1
+    with Image.open(handed.paths[0]) as image:
+        assert "Refiner switch at: 0.5" in image.info["parameters"]
+    other = (
+        generate("sdxl", **asked, refiner="diffusers/sdxl_scaled", refiner_start=0.5) if tiny("sdxl_scaled") else None
+    )
+    assert other is not None
+    assert (array(other) != plain).any()
+
+
+def test_a_refiner_that_cannot_take_over_goes_over_the_picture(generate: Generate, tiny: Any) -> None:
+    tiny("sdxl")
+    outcome = generate("sd1", refiner="diffusers/sdxl", refiner_start=0.5, refiner_strength=0.5)
+    assert any("cannot stop midway" in words for words in outcome.warnings), outcome.warnings
+    assert (array(outcome) == array(generate("sd1", refiner="diffusers/sdxl", refiner_strength=0.5))).all()
