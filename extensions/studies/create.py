@@ -249,7 +249,7 @@ def most_trials(params: CreateParams, kind: Kind, chosen: Sequence[Chosen]) -> i
 def _too_few(params: CreateParams, most: int) -> list[str]:
     if params.trials <= most:
         return []
-    return [f"There are pictures for {most} trials, not {params.trials}: each rater has {most}."]
+    return [f"There are pictures for {most} trials of a rater, not {params.trials}."]
 
 
 def _enlarged(sizes: Sequence[tuple[int, int]], size: tuple[int, int]) -> list[str]:

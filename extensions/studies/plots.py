@@ -81,6 +81,32 @@ def plot(results: dict[str, Any], language: str = "en") -> str:
     return _document(80, '<text x="24" y="44" class="quiet">' + t("No answers yet") + "</text>")
 
 
+def chart(results: dict[str, Any]) -> dict[str, Any] | None:
+    """The same as data of a plot artifact: a series a set with one point, or the mean exposure trial by trial; None
+    where there is nothing to draw.
+    """
+    if (time := results.get("time")) and (curves := [one["exposures"] for one in time["each"] if one["exposures"]]):
+        trials = range(max(len(curve) for curve in curves))
+        there = [[curve[trial] for curve in curves if trial < len(curve)] for trial in trials]
+        points = [[trial + 1, sum(met) / len(met), min(met), max(met)] for trial, met in enumerate(there)]
+        return {"x": "Trial", "y": "Exposure (ms)", "series": [{"name": "", "points": points, "line": True}]}
+    rows: list[tuple[str, dict[str, Any]]] = []
+    title, scale = "Wrong answers (%)", 100.0
+    if realism := results.get("realism"):
+        rows = [(one["name"], one["error"]) for one in realism["sets"]]
+    elif told := results.get("preference"):
+        rows = list(zip(told["names"], told["share"], strict=True))
+        title = "Preferred (%)"
+        if "strengths" in told:
+            rows, title, scale = [(one["name"], one["elo"]) for one in told["strengths"]], "Elo", 1.0
+    shown = [point for name, one in rows if (point := _point(name, one, scale))]
+    series = [
+        {"name": one.name, "points": [[place + 1, *(v for v in (one.value, one.low, one.high) if v is not None)]]}
+        for place, one in enumerate(shown)
+    ]
+    return {"x": "Set", "y": title, "series": series} if series else None
+
+
 def _point(name: str, told: dict[str, Any], scale: float = 1.0) -> Point | None:
     if told["value"] is None:
         return None

@@ -12,7 +12,7 @@ from . import exports
 from .analysis import results
 from .create import FOLDER
 from .params import ResultsParams
-from .plots import plot
+from .plots import chart, plot
 from .store import Studies
 
 
@@ -20,8 +20,9 @@ class Results:
     """studies.results."""
 
     def run(self, params: ResultsParams, context: Context) -> Iterator[Artifact]:
-        """Artifacts: a table of the numbers, one of the raters, all as JSON, the plot, the votes as CSV and JSON."""
-        context.pending(6)
+        """Artifacts: a table of the numbers, one of the raters, all as JSON, the plot as data and as
+        SVG, the votes as CSV and JSON."""
+        context.pending(7)
         studies = Studies(context.folders(FOLDER)[0])
         known = studies.all()
         if not known:
@@ -35,6 +36,8 @@ class Results:
         yield Artifact("table", numbers(told), index=0, title=title)
         yield Artifact("table", told["raters"]["each"], index=1, title=f"{title}: raters")
         yield Artifact("scalar", told, index=2, title=f"{title}: results")
+        if drawn := chart(told):
+            yield Artifact("plot", drawn, index=6, title=title)
         files = {"plot.svg": plot(told), "votes.csv": exports.votes_csv(study.study, raters)}
         files["votes.json"] = exports.votes_json(study.study, raters)
         for place, (name, text) in enumerate(files.items()):

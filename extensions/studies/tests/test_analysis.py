@@ -117,6 +117,7 @@ def test_nothing_is_said_of_a_study_without_answers(kept: Kept) -> None:
         assert told["counted"] == 0
         assert "realism" not in told
         assert "No answers yet" in plots.plot(told)
+        assert plots.chart(told) is None
 
 
 def prefer(study: OpenStudy, seed: int, chance: dict[str, float], ties: float = 0.0) -> None:
@@ -153,6 +154,7 @@ def test_a_model_that_never_lost_is_told_and_shares_are_still_shown(kept: Kept) 
     assert "A never lost to B" in told["preference"]["problem"]
     assert [one["value"] for one in told["preference"]["share"]] == [1.0, 0.0]
     assert "Preferred (%)" in plots.plot(told)
+    assert [one["points"][0][1] for one in (plots.chart(told) or {})["series"]] == [100, 0]
     assert any(row["number"] == "preferred" for row in numbers(told))
 
 
@@ -166,6 +168,9 @@ def test_glimpses_have_thresholds(kept: Kept) -> None:
     assert told["time"]["late"] > 0.5, "a browser that always shows 500 ms is told"
     assert len(told["time"]["each"][0]["exposures"]) == 100
     assert "Exposure (ms)" in plots.plot(told)
+    points = (plots.chart(told) or {})["series"][0]["points"]
+    assert [one[0] for one in points] == list(range(1, 101))
+    assert points[0][1:] == [500, 500, 500]
 
 
 @pytest.mark.parametrize("kind", ["two_choice", "yes_no", "preference"])

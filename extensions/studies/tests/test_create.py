@@ -112,7 +112,7 @@ def test_a_timed_study_has_masks_of_both_sets(studio: Studio, tmp_path: Path) ->
     assert len(study.study.used("mask")) == 4
     assert outcome.job.params["trials"] == 150
     assert study.study.trials == 12, "as many as there are pictures for"
-    assert any("12 trials, not 150" in one for one in outcome.warnings)
+    assert any("for 12 trials of a rater, not 150" in one for one in outcome.warnings)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,11 @@ def test_a_report_has_numbers_plot_and_votes(studio: Studio, tmp_path: Path) -> 
         "studies.results", {"study": study.study.id, "replicates": 200}, studio.settings.data_dir, studio=studio
     )
     assert outcome.state == "done", outcome.error
-    assert [record.kind for record in outcome.records] == ["table", "table", "scalar", "file", "file", "file"]
-    table, raters, told, drawn, votes, _ = (path.read_text() for path in outcome.paths)
+    assert [record.kind for record in outcome.records] == ["table", "table", "scalar", "plot", "file", "file", "file"]
+    table, raters, told, chart, drawn, votes, _ = (path.read_text() for path in outcome.paths)
+    (series,) = json.loads(chart)["series"]
+    assert series["name"] == "Generated"
+    assert len(series["points"][0]) == 4, "with its interval"
     assert "Generated,error rate," in table
     assert len(raters.splitlines()) == 4
     assert json.loads(told)["counted"] == 3
