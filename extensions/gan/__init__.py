@@ -7,6 +7,7 @@ Who stands where: ``networks`` compute, ``formats`` read files into networks, ``
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from webui.api import ChoiceSource, LatentSpace, ModelKind, PipelineSpec, TabSpec, hookimpl
 
@@ -57,7 +58,10 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "editing:FindDirections",
             "Directions of meaning in a latent space, kept under a name.",
         ),
-        _spec("edit", "Edit", EditParams, "editing:Edit", "Pictures moved along directions that were found."),
+        replace(
+            _spec("edit", "Edit", EditParams, "editing:Edit", "Pictures moved along directions that were found."),
+            live=True,
+        ),
         _spec(
             "project",
             "Projection",

@@ -54,10 +54,10 @@ def _strength(place: int) -> Any:
 
 
 class EditParams(Params):
-    """Parameters of gan.edit."""
+    """Parameters of gan.edit. Its seed stays while sliders move."""
 
     model: str = _model()
-    seed: int = seed()
+    seed: int = seed(0)
     samples: int = integer(1, minimum=1, maximum=64, label="Pictures")
     projection: str = dynamic_choice(
         "", "gan.projections", label="Projected picture", help="In place of seeds; made by the form Projection"

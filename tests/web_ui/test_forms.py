@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import typing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,19 @@ def test_the_button_queues_a_job(services: Services, draw: Form) -> None:
     assert job.params["prompt"] == "a hill"
     assert job.params["width"] == 128
     assert 0 <= job.params["seed"] < 2**32
+
+
+def test_a_live_form_starts_when_a_slider_is_let_go(services: Services, tools: FormServices, draw: Form) -> None:
+    live = Form(replace(draw.spec, live=True), tools, "live")
+    with closed_loops(), gr.Blocks(analytics_enabled=False) as page:
+        live.build()
+    sliders = {widget.component._id for widget in live.widgets if widget.rows[0].kind in ("number", "integer")}
+    released = [one for one in page.fns.values() if any(target[1] == "release" for target in one.targets)]
+    assert {target[0] for one in released for target in one.targets} == sliders
+    before = len(services.jobs.list())
+    live.start_live(False, *shown_values(live))
+    assert len(services.jobs.list()) == before
+    assert "job" in json.loads(live.start_live(True, *shown_values(live)))
 
 
 def test_the_same_answer_twice_is_still_a_change(draw: Form) -> None:

@@ -60,6 +60,8 @@ class PipelineSpec:
     """The longest a run may take; None: as long as it reports anything."""
     resumable: bool = True
     """Whether an interrupted run goes on from its first missing artifact (``context.pending``)."""
+    live: bool = False
+    """Whether it is fast enough to be run at every move of a slider: its form offers that. (1.4)"""
     keeps_work: bool = False
     """Whether a run that was stopped leaves its ``work_dir``, from which the job goes on when it is resumed. A failed
     one does so in any case. (1.4)

@@ -84,15 +84,32 @@ class Form:
                         words, variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate"
                     )
                     stop = gr.Button("Stop", elem_id=f"stop-{self.slug}", elem_classes="ll-stop", min_width=0)
+                live = self._build_live()
                 takers = self._build_takers()
             stage = viewer.build(self.slug, self.spec.id)
             with gr.Column(elem_classes="ll-settings", min_width=0):
                 self._build_settings()
                 presets = self._build_presets()
         self._wire(generate, stop, stage, presets)
+        self._wire_live(live, stage)
         parts = [widget.component for widget in self.widgets]
         for (holder, row), button in takers:
             button.click(partial(self.hand_over, holder, row), parts, stage, api_name=False, **QUIET)
+
+    def _build_live(self) -> Any:
+        """The switch of a form whose pipeline is fast enough to follow its sliders; None for the others."""
+        if not self.spec.live:
+            return None
+        words = "Draws anew whenever a slider is let go"
+        return gr.Checkbox(False, label="Live", info=words, elem_id=f"live-{self.slug}", interactive=True)
+
+    def _wire_live(self, live: Any, stage: Any) -> None:
+        if live is None:
+            return
+        parts = [widget.component for widget in self.widgets]
+        for widget in self.widgets:
+            if widget.rows[0].kind in ("number", "integer"):
+                widget.component.release(self.start_live, [live, *parts], stage, api_name=False, **QUIET)
 
     def _build_takers(self) -> list[tuple[tuple[PipelineSpec, Parameter], Any]]:
         takers = self._services.options.takers(self.spec)
@@ -205,6 +222,10 @@ class Form:
         box.input(self.load_preset, box, [stage, suggested, *parts], api_name=False, **QUIET)
         save.click(self.save_preset, [box, *parts], [stage, box], api_name=False, **QUIET)
         delete.click(self.delete_preset, box, [stage, box], api_name=False, **QUIET)
+
+    def start_live(self, on: bool, *values: Any) -> Any:
+        """A slider was let go: as the button, where the person turned that on."""
+        return self.start(*values) if on else gr.skip()
 
     def start(self, *values: Any) -> str:
         """The button: what the components hold becomes a job. The viewer is told the job's id, or what is wrong."""
