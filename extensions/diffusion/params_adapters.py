@@ -65,18 +65,42 @@ def _control_number(row: int, default: float, label: str, maximum: float = 1.0) 
     return declare.number(default, minimum=0.0, maximum=maximum, step=0.05, label=f"{label} {row}", **_CONTROL)
 
 
+CONTROL_MAPS = {
+    "auto": "By the preprocessor",
+    "lines": "Lines",
+    "depth": "Depth",
+    "pose": "Pose",
+    "soft": "Soft edges",
+    "normal": "Normals",
+    "segments": "Segments",
+    "tile": "Tile",
+    "repaint": "Repaint",
+    "blur": "Blur",
+    "grey": "Grey",
+    "poor": "Poor quality",
+}
+"""Kinds of maps that a network may take several of."""
+
+
+def _control_map(row: int) -> Any:
+    help_ = "For a network of several kinds (union)" if row == 1 else ""
+    return declare.choice("auto", CONTROL_MAPS, label=f"Kind of map {row}", help=help_, **_CONTROL)
+
+
 class Controlled(declare.Params):
     """Networks that hold a picture to the lines, depths or poses of another."""
 
     control_1_model: str = _control_model(1)
     control_1_image: str | None = _control_image(1)
     control_1_preprocessor: str = _control_way(1)
+    control_1_kind: str = _control_map(1)
     control_1_weight: float = _control_number(1, 1.0, "Control weight", 2.0)
     control_1_start: float = _control_number(1, 0.0, "Control from")
     control_1_end: float = _control_number(1, 1.0, "Control to")
     control_2_model: str = _control_model(2)
     control_2_image: str | None = _control_image(2)
     control_2_preprocessor: str = _control_way(2)
+    control_2_kind: str = _control_map(2)
     control_2_weight: float = _control_number(2, 1.0, "Control weight", 2.0)
     control_2_start: float = _control_number(2, 0.0, "Control from")
     control_2_end: float = _control_number(2, 1.0, "Control to")

@@ -4,30 +4,26 @@ call.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from extensions.diffusion.models.companions import read_config
 from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.models.loading import Plan
 from extensions.diffusion.models.siblings import as_class
-from webui.api import Component, ComponentKey, Context, ModelError, ResolvedModel
+from webui.api import Component, Context, ModelError
 
 from .attaching import check_family
+from .control_files import ControlFile, check_class, mode_of, open_control, refuse_mixed
 from .units import Unit, told_units
 
-KIND = "controlnet"
-_HINT = "controlnet_cond_embedding."
-_TASKS = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
+_ENDINGS = (("Img2ImgPipeline",), ("InpaintPipeline", "InpaintingPipeline"), ("Pipeline",))
+"""What the classes of one task end with."""
 
 
 class Controls:
@@ -36,7 +32,8 @@ class Controls:
     def __init__(self, units: Sequence[Unit], context: Context) -> None:
         self._context = context
         self.units = units
-        self._unet: Mapping[str, Any] = {}
+        self._files: list[ControlFile] = []
+        self._denoiser: Mapping[str, Any] = {}
 
     @property
     def active(self) -> bool:
@@ -44,17 +41,16 @@ class Controls:
 
     def planned(self, plan: Plan, family: str) -> Plan:
         """``plan`` for the class of the model's family that takes ControlNets. Raises ModelError without one."""
-        import diffusers
-
         for unit in self.units:
             check_family("ControlNet", unit.model, family)
-
-        self._unet = plan.config("unet")
-        name = plan.cls.__name__
-        ending = next((one for one in _TASKS if name.endswith(one)), "")
-        found = getattr(diffusers, name.removesuffix(ending) + "ControlNet" + ending, None)
+        self._files = [open_control(unit.model, self._context) for unit in self.units]
+        refuse_mixed(self._files)
+        for file in self._files:
+            check_class(file, plan.cls.__name__)
+        self._denoiser = plan.config("unet", "transformer")
+        found = _class_for(plan.cls.__name__, union=self._files[0].class_name == "ControlNetUnionModel")
         if found is None:
-            raise ModelError(f"Model {plan.title!r} is a {name}, for which there is no ControlNet.")
+            raise ModelError(f"Model {plan.title!r} is a {plan.cls.__name__}, for which there is no ControlNet.")
         options = {key: value for key, value in plan.options.items() if key != "controlnet"}
         # The networks come as components of their own names; ``assemble`` hands them over as one.
         return as_class(replace(plan, options={**options, "controlnet": None}), found)
@@ -62,8 +58,8 @@ class Controls:
     def requests(self, dtype: torch.dtype) -> dict[str, Component]:
         """What to lease besides the model."""
         return {
-            f"controlnet_{place}": _component(unit.model, self._unet, dtype, self._context)
-            for place, unit in enumerate(self.units)
+            f"controlnet_{place}": file.component(self._denoiser, dtype, self._context)
+            for place, file in enumerate(self._files)
         }
 
     @contextmanager
@@ -82,6 +78,9 @@ class Controls:
             "control_guidance_start": [unit.span.start for unit in self.units],
             "control_guidance_end": [unit.span.end for unit in self.units],
         }
+        if self._files[0].is_union:
+            rows = zip(self._files, self.units, strict=True)
+            wanted["control_mode"] = [mode_of(file, unit.kind, unit.preprocessor) for file, unit in rows]
         single = len(self.units) == 1
         call.arguments.update({key: row[0] if single else row for key, row in wanted.items() if key in known})
 
@@ -92,65 +91,14 @@ class Controls:
         return told_units(self.units)
 
 
-def _component(model: ResolvedModel, unet: Mapping[str, Any], dtype: torch.dtype, context: Context) -> Component:
-    path = model.path
-    assert path is not None
-    folder = path if path.is_dir() else path.parent
-    config = read_config(folder / "config.json")
-    digest = hashlib.sha256(json.dumps([config, dict(unet)], sort_keys=True, default=str).encode()).hexdigest()[:16]
-    key = ComponentKey.of(path, KIND, str(dtype).removeprefix("torch."), config=digest)
-    return Component(key, lambda: _load(model, folder, config, unet, dtype, context))
-
-
-def _load(
-    model: ResolvedModel,
-    folder: Path,
-    config: Mapping[str, Any],
-    unet: Mapping[str, Any],
-    dtype: torch.dtype,
-    context: Context,
-) -> Any:
-    """A ControlNet from its folder, or from a bare file, which has its UNet's shape. Raises ModelError."""
+def _class_for(name: str, *, union: bool) -> Any:
+    """The class for the task of the class ``name`` that takes ControlNets; None without one. diffusers names them by
+    one rule.
+    """
     import diffusers
 
-    try:
-        name = str(config.get("_class_name", ""))
-        if "ControlNet" in name:
-            cls = getattr(diffusers, name)
-            return cls.from_pretrained(str(folder), torch_dtype=dtype, local_files_only=True).eval()
-        assert model.path is not None
-        return _from_file(context.models.open_weights(model.path), unet, dtype)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"ControlNet {model.ref!r} cannot be loaded: {type(error).__name__}: {said}",
-            hint="Use it with a model of the family that it was trained on.",
-        ) from error
-
-
-def _from_file(tensors: Mapping[str, torch.Tensor], unet: Mapping[str, Any], dtype: torch.dtype) -> Any:
-    from diffusers import ControlNetModel
-    from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
-
-    known = inspect.signature(ControlNetModel.__init__).parameters
-    shape = {name: value for name, value in unet.items() if name in known and not name.startswith("_")}
-    found = {key.removeprefix("control_model."): value for key, value in tensors.items()}
-    first = found.get(_HINT + "conv_in.weight")
-    if first is not None:
-        widths = [len(first), *(len(found[key]) for key in _hint_blocks(found))]
-        network = ControlNetModel(**{**shape, "conditioning_embedding_out_channels": tuple(widths)})
-    else:
-        network = ControlNetModel(**shape)
-        found = convert_controlnet_checkpoint(found, network.config)
-    network.load_state_dict(found)
-    return network.to(dtype).eval()
-
-
-def _hint_blocks(tensors: Mapping[str, torch.Tensor]) -> list[str]:
-    """The weights of the control picture's encoder that make it smaller: every second one of its blocks."""
-    places = sorted(
-        int(key.removeprefix(_HINT + "blocks.").partition(".")[0])
-        for key in tensors
-        if key.startswith(_HINT + "blocks.") and key.endswith(".weight")
-    )
-    return [f"{_HINT}blocks.{place}.weight" for place in places if place % 2]
+    endings = next(row for row in _ENDINGS if name.endswith(row))
+    stem = next(name.removesuffix(ending) for ending in endings if name.endswith(ending))
+    middle = "ControlNetUnion" if union else "ControlNet"
+    names = (stem + middle + ending for ending in endings)
+    return next((found for one in names if (found := getattr(diffusers, one, None)) is not None), None)

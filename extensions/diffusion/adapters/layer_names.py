@@ -67,7 +67,7 @@ def _published(component: str, module: Any, paths: set[str]) -> Iterator[tuple[s
     name = type(module).__name__
     rows: Iterator[tuple[str, list[str]]] = iter(())
     if name == "UNet2DConditionModel":
-        rows = _unet(module.config, paths)
+        rows = published_unet(module.config, paths)
     elif name in ("FluxTransformer2DModel", "ChromaTransformer2DModel"):
         rows = _by_blocks(paths, _FLUX)
     elif name == "SD3Transformer2DModel":
@@ -108,8 +108,10 @@ _UNET_TOP = {
 }
 
 
-def _unet(config: Any, paths: set[str]) -> Iterator[tuple[str, list[str]]]:
-    """SD 1, SD 2 and SDXL: blocks are numbered through there."""
+def published_unet(config: Any, paths: set[str]) -> Iterator[tuple[str, list[str]]]:
+    """(published name, [path]) of a UNet's layers, or of those that a ControlNet has of it. SD 1, SD 2 and SDXL: blocks
+    are numbered through there.
+    """
     per_down, downs = _numbers(config.layers_per_block, len(config.down_block_types)), config.down_block_types
     blocks = {"mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1"}
     blocks["mid_block.resnets.1"] = "middle_block.2"
@@ -123,7 +125,8 @@ def _unet(config: Any, paths: set[str]) -> Iterator[tuple[str, list[str]]]:
         place += block + 1 < len(downs)
     place = 0
     for block, layers in enumerate(reversed(per_down)):
-        attends = "Attn" in config.up_block_types[block]
+        ups = getattr(config, "up_block_types", None)
+        attends = bool(ups) and "Attn" in ups[block]
         for layer in range(layers + 1):
             blocks[f"up_blocks.{block}.resnets.{layer}"] = f"output_blocks.{place}.0"
             blocks[f"up_blocks.{block}.attentions.{layer}"] = f"output_blocks.{place}.1"

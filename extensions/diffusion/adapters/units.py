@@ -26,6 +26,8 @@ class Unit:
     model: ResolvedModel
     source: str | None
     preprocessor: str
+    kind: str
+    """Which kind of map it is, for networks of several; ``auto``: by the preprocessor."""
     span: Span
 
     def picture(self, size: tuple[int, int], own: Callable[[], Image.Image | None], context: Context) -> Image.Image:
@@ -51,11 +53,13 @@ def _unit(params: Drawn, row: int, context: Context) -> Unit | None:
     model = context.models.resolve(name, CONTROL_KINDS)
     if model.path is None:
         raise ModelError(f"ControlNet {name!r} is not on this machine.")
+    start, end = sorted((getattr(params, f"control_{row}_start"), getattr(params, f"control_{row}_end")))
+    if start == end:
+        return None  # no step is in it
     kind = str(getattr(model, "kind", "")) or "controlnet"
     context.use_model(ModelUse(ref=model.ref, sha256=model.sha256, role=kind))
-    start, end = sorted((getattr(params, f"control_{row}_start"), getattr(params, f"control_{row}_end")))
     source, way = getattr(params, f"control_{row}_image"), getattr(params, f"control_{row}_preprocessor")
-    return Unit(row - 1, model, source, way, Span(weight, start, end))
+    return Unit(row - 1, model, source, way, getattr(params, f"control_{row}_kind"), Span(weight, start, end))
 
 
 def told_units(units: Sequence[Unit]) -> dict[str, str]:

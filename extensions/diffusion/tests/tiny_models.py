@@ -165,7 +165,12 @@ def sdxl_unet(**changes: Any) -> Any:
     return unet(**{**settings, **changes})
 
 
-def sd3(folder: Path) -> Path:
+def sd3_deep(folder: Path) -> Path:
+    """SD 3 with a block that is not its last, which ControlNets do not reach."""
+    return sd3(folder, layers=2)
+
+
+def sd3(folder: Path, layers: int = 1) -> Path:
     """Stable Diffusion 3's layout, without T5: a flow-matching transformer."""
     prepare()
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
@@ -175,7 +180,7 @@ def sd3(folder: Path) -> Path:
         sample_size=32,
         patch_size=1,
         in_channels=4,
-        num_layers=1,
+        num_layers=layers,
         attention_head_dim=8,
         num_attention_heads=4,
         caption_projection_dim=32,
