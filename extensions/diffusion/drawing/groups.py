@@ -195,6 +195,10 @@ class Drawing:
                 arguments["generator"] = generators if len(generators) > 1 else generators[0]
             restart()
             self._attached.step(0, 1)
+            # Some pipelines encode control pictures by chance of their own: the same whatever was loaded before.
+            torch.default_generator.manual_seed(0)
+            if self._context.device.type == "cuda":
+                torch.cuda.manual_seed_all(0)
             for module in denoisers:
                 speed.forget_steps(module)
             with self._task.noise(generators, indices):
