@@ -91,7 +91,7 @@ class Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=96)
+    parser.add_argument("--pictures", type=int, default=48)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "metrics-precision.md")
     given = parser.parse_args()
@@ -152,8 +152,8 @@ def of_pictures(base: Path, count: int, side: int) -> list[Row]:
         run_pipeline("starter.draw", {**asked, "folder": str(folder)}, base / "data", studio=studio)
         folders.append(folder)
     scores: dict[str, Any] = {}
-    further = {"kid": {"subsets": 20, "subset_size": 50}, "precision_recall": {"network": "metrics.inception"}}
-    for name in ("fid", "kid", "inception_score", "precision_recall"):
+    further = {"kid": {"subsets": 20, "subset_size": 30}}
+    for name in ("fid", "kid", "inception_score"):
         asked = {"real": str(folders[1]), "generated": str(folders[0]), **further.get(name, {})}
         outcome = run_pipeline(f"metrics.{name}", asked, base / "data", studio=studio)
         if outcome.state != "done":
@@ -179,15 +179,13 @@ def _torch_fidelity(folders: list[Path], weights: Path, scores: dict[str, Any]) 
         yield Row(f"Inception {name}, largest difference over the largest value", FIDELITY, "pictures", worst, 0.0)
     found = calculate_metrics(
         input1=str(folders[0]), input2=str(folders[1]), cuda=torch.cuda.is_available(), fid=True, kid=True, isc=True,
-        prc=True, kid_subsets=20, kid_subset_size=50, feature_extractor_weights_path=str(weights), cache=False,
+        kid_subsets=20, kid_subset_size=30, feature_extractor_weights_path=str(weights), cache=False,
         verbose=False,
     )  # fmt: skip
     for ours, key in (
         ("FID", "frechet_inception_distance"),
         ("KID", "kernel_inception_distance_mean"),
         ("IS", "inception_score_mean"),
-        ("Precision-Inception", "precision"),
-        ("Recall-Inception", "recall"),
     ):
         yield Row(ours, FIDELITY, "pictures", scores[ours], found[key])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from webui.api import Acceptance, FieldError, ParameterError, describe
 
-from .params import MEASURES, CompareParams, SetParams
+from .params import MEASURES, CompareParams, SetParams, TradeoffParams
 
 WAYS_OF_NAMING = ("collection:", "dataset:", "drawn:", "pipeline:")
 
@@ -40,6 +40,24 @@ def accept(params: SetParams, acceptance: Acceptance) -> Mapping[str, Any]:
         raise ParameterError(wrong)
     if pipeline and not values["generated"]:
         values["params"] = made_with(pipeline, values["params"], acceptance)
+    return values
+
+
+def accept_tradeoff(params: TradeoffParams, acceptance: Acceptance) -> Mapping[str, Any]:
+    """As ``accept``; each value must be one that the pipeline takes. Raises ParameterError."""
+    values = params.model_dump()
+    wrong = [] if params.values else [FieldError("values", "expected at least one")]
+    if not params.real_file and not params.real.strip().startswith(WAYS_OF_NAMING):
+        wrong += _missing(params.real.strip(), "real", acceptance)
+    if wrong:
+        raise ParameterError(wrong)
+    values["params"] = made_with(params.pipeline, params.params, acceptance)
+    for value in params.values:
+        try:
+            acceptance.freeze(params.pipeline, {**values["params"], params.parameter: value})
+        except ParameterError as error:
+            fields = [FieldError("values", f"{one.name}: {one.message}", str(value)) for one in error.fields]
+            raise ParameterError(fields, hint=error.hint) from None
     return values
 
 

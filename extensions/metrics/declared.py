@@ -8,7 +8,7 @@ from typing import Any
 
 from webui.api import ChoiceSource, FeatureNetwork, ModelKind, Params, PipelineSpec
 
-from .accepting import accept
+from .accepting import accept, accept_tradeoff
 from .params import (
     MEASURES,
     ClassParams,
@@ -18,6 +18,7 @@ from .params import (
     NeighbourParams,
     SetParams,
     StatisticsParams,
+    TradeoffParams,
 )
 
 _WORK = "extensions.metrics.pipelines"
@@ -57,6 +58,17 @@ PIPELINES: tuple[PipelineSpec, ...] = (
                 "samples": 128,
             },
         ),
+    ),
+    PipelineSpec(
+        id="metrics.tradeoff",
+        title="Quality against cost",
+        params=TradeoffParams,
+        run="extensions.metrics.tradeoff:Tradeoff",
+        tab="metrics",
+        description="A parameter of a pipeline over several values: scores with intervals, time, and what is worth it.",
+        outputs="plot",
+        keeps_work=True,
+        accept=accept_tradeoff,
     ),
     _single("fid", "Frechet inception distance", FrechetParams, "Fid", "Heusel et al. 2017; also at infinity."),
     _single("fd", "Frechet distance", FrechetParams, "Fd", "On the features of any network."),

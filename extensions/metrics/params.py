@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from webui.api import (
     ParameterValues,
@@ -35,6 +37,22 @@ MEASURES = {
     "neighbours": "Nearest neighbours",
 }
 """Key -> title of everything that metrics.compare can compute, in the order of its table."""
+
+
+def _values(given: Any) -> Any:
+    """A text with commas as its values: numbers where they are."""
+    if not isinstance(given, str):
+        return given
+    return tuple(_value(part.strip()) for part in given.strip("[]() ").split(",") if part.strip())
+
+
+def _value(text_: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text_)
+        except ValueError:
+            continue
+    return text_
 
 
 def _where(group: str) -> Any:
@@ -157,6 +175,26 @@ class CompareParams(SetParams):
     diversity_pairs: int = integer(
         200, minimum=8, maximum=10_000, label="Pairs of the diversity", group=SCORES, advanced=True
     )
+
+
+class TradeoffParams(Params):
+    """Parameters of metrics.tradeoff."""
+
+    pipeline: str = dynamic_choice("diffusion.txt2img", "pipelines:image", label="Pipeline")
+    params: ParameterValues = parameters("pipeline", label="Its parameters")
+    parameter: str = dynamic_choice("steps", "parameters", label="Parameter", of="pipeline")
+    values: Annotated[tuple[Any, ...], BeforeValidator(_values)] = text(
+        "5, 10, 20", label="Values", help="With commas between; each is one set of pictures", max_length=1000
+    )
+    real: str = folder("drawn:avatar", label="Real pictures", help=WAYS)
+    real_file: str | None = file(label="Or a file", accept=SETS)
+    prompts: str | None = file(label="Prompts", accept=(".txt", ".jsonl"), help="One a line, for one picture each")
+    samples: int = integer(128, minimum=8, maximum=100_000, label="Pictures of each value")
+    network: str = dynamic_choice("", "feature_networks", label="Feature network", advanced=True)
+    scores: tuple[str, ...] = dynamic_choices(
+        "metrics.scores", label=SCORES, help="The first is plotted; none chosen: Frechet and kernel distance"
+    )
+    seed: int = seed(2020)
 
 
 class StatisticsParams(Params):
