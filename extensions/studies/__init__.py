@@ -10,7 +10,8 @@ from typing import Any
 from webui.api import ChoiceSource, PipelineSpec, SettingsSpec, TabSpec, hookimpl
 
 from .accepting import accept
-from .params import CreateParams, ResultsParams, StudiesSettings
+from .contenders import accept_arena
+from .params import ArenaParams, CreateParams, ResultsParams, StudiesSettings
 
 
 def _known_studies(folders: Any) -> Sequence[str]:
@@ -31,6 +32,17 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             description="Two or more sets of pictures become a blinded study, with a link for those who answer.",
             outputs="scalar",
             accept=accept,
+        ),
+        PipelineSpec(
+            id="studies.arena",
+            title="Arena",
+            params=ArenaParams,
+            run=".arena:Arena",
+            tab="studies",
+            description="Models or settings draw the same prompts and seeds, and people choose while they draw.",
+            outputs="scalar",
+            keeps_work=True,
+            accept=accept_arena,
         ),
         PipelineSpec(
             id="studies.results",

@@ -10,15 +10,16 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
-from webui.api import Artifact, Context, JobFailed, LifelikeError
+from webui.api import Artifact, Context, Job, JobFailed, LifelikeError
 
 from . import pictures
 from .accepting import Source, sources, staircase
+from .design import most_trials
 from .params import CreateParams
 from .staircase import MASKS
 from .store import write_study
@@ -66,8 +67,7 @@ class Create:
         found = [_found(one, context) for one in given]
         notes = _same_formats(sets, found, params)
         chosen = choose(params, sets, found, draw)
-        study_id = f"{time.strftime('%Y%m%d', time.gmtime(context.job.created_at))}-{slug(params.title)}"
-        study_id = f"{study_id}-{context.job.id[-6:].lower()}"
+        study_id = study_name(params.title, context.job)
         root = context.folders(FOLDER)[0]
         target = root / study_id
         temporary = root / f".{study_id}.tmp"
@@ -115,8 +115,7 @@ class Create:
         if stairs is not None:
             some = [one for one in chosen if one.use == "main"]
             writer.masks([_open(one.found) for one in draw.sample(some, min(12, len(some)))], draw)
-        trials = most_trials(params, kind, chosen)
-        return Study(
+        study = Study(
             id=study_id,
             link=secrets.token_urlsafe(16),
             title=params.title,
@@ -126,7 +125,7 @@ class Create:
             pictures=tuple(writer.pictures),
             width=size[0],
             height=size[1],
-            trials=min(params.trials, trials),
+            trials=params.trials,
             practice=params.practice,
             attention=params.attention,
             attention_share=params.attention_share,
@@ -137,8 +136,10 @@ class Create:
             question=params.question.strip(),
             consent=params.consent.strip(),
             max_raters=params.max_raters,
-            notes=(*notes, *_too_few(params, trials), *_enlarged(sizes, size)),
         )
+        trials = most_trials(study)
+        told = (*notes, *_too_few(params, trials), *_enlarged(sizes, size))
+        return replace(study, trials=min(params.trials, trials), notes=told)
 
 
 class _Writer:
@@ -229,23 +230,6 @@ def choose(
     return chosen
 
 
-def most_trials(params: CreateParams, kind: Kind, chosen: Sequence[Chosen]) -> int:
-    """Main trials in which a rater sees no picture, of preferences no couple, twice."""
-    main: dict[str, int] = {}
-    for one in chosen:
-        if one.use == "main":
-            main[one.set] = main.get(one.set, 0) + 1
-    real, *others = main.values()
-    fewest = min(others)
-    if kind == "two_choice":
-        return min(real, fewest * len(others))
-    if kind == "yes_no":
-        return 2 * min(real, fewest * len(others))
-    counts = list(main.values())
-    pairs = len(counts) * (len(counts) - 1) // 2
-    return pairs * min(counts)
-
-
 def _too_few(params: CreateParams, most: int) -> list[str]:
     if params.trials <= most:
         return []
@@ -273,6 +257,11 @@ def _same_formats(sets: Sequence[PictureSet], found: Sequence[Sequence[Found]], 
         f"JPEG files are unequally many in the sets ({told}): traces of compression may tell them. "
         "See Same compression."
     ]
+
+
+def study_name(title: str, job: Job) -> str:
+    """The id of the study that a job makes, the same when it is tried again: day, title, the end of the job's id."""
+    return f"{time.strftime('%Y%m%d', time.gmtime(job.created_at))}-{slug(title)}-{job.id[-6:].lower()}"
 
 
 def slug(title: str) -> str:

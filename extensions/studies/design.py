@@ -19,10 +19,24 @@ _MIRROR = {"left": "right", "right": "left"}
 
 
 def plan(study: Study, number: int) -> tuple[Trial, ...]:
-    """The trials of rater ``number``, from 0 on: practice first, then main ones with attention trials among them."""
+    """The trials of rater ``number``, from 0 on: practice first, then main ones with attention trials among them; as
+    many as the pictures that there are allow.
+    """
+    study = replace(study, trials=min(study.trials, most_trials(study)))
     main = _main(study, number)
     attention = [_attention(study, number, place) for place in range(study.attention)]
     return (*_practice(study, number), *_spread(main, attention, _random(study, "spread", number)))
+
+
+def most_trials(study: Study) -> int:
+    """Main trials in which a rater sees no picture, of preferences no couple, twice."""
+    real = study.real_set
+    counts = {one.id: len(study.used("main", one.id)) for one in study.sets}
+    if real is None:
+        return len(counts) * (len(counts) - 1) // 2 * min(counts.values())
+    generated = [count for set_id, count in counts.items() if set_id != real.id]
+    couples = min(counts[real.id], min(generated) * len(generated))
+    return couples if study.kind == "two_choice" else 2 * couples
 
 
 def _random(study: Study, *what: object) -> random.Random:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from webui.api import (
+    ParameterValues,
     Params,
     boolean,
     choice,
@@ -13,7 +14,9 @@ from webui.api import (
     images,
     integer,
     number,
+    parameters,
     prompt,
+    record,
     seed,
     text,
 )
@@ -159,6 +162,73 @@ class CreateParams(Params):
         advanced=True,
     )
     seed: int = seed(advanced=True)
+
+
+class ArenaParams(Params):
+    """Parameters of studies.arena."""
+
+    title: str = text("An arena", label="Title", max_length=120, help="For you alone; raters never see it")
+    pipeline: str = dynamic_choice("diffusion.txt2img", "pipelines:image", label="Pipeline")
+    params: ParameterValues = parameters(
+        "pipeline", label="Its parameters", help="What all contenders have in common, as JSON"
+    )
+    contenders: str = prompt(
+        label="Contenders",
+        rows=4,
+        tokens=False,
+        placeholder='Few steps = {"steps": 5}',
+        help="One a line: a name, =, then what is its own as JSON; a pipeline's id may stand before it",
+    )
+    prompts: str = prompt(
+        label="Prompts", rows=4, tokens=False, help="One a line, in turn; empty: as in the parameters"
+    )
+    pictures: int = integer(
+        24,
+        minimum=4,
+        maximum=1000,
+        label="Seeds",
+        help="Pictures of each contender; people may answer after the fourth",
+    )
+    trials: int = integer(30, minimum=2, maximum=1000, label="Trials of each rater", group="Trials")
+    attention: int = integer(
+        3,
+        minimum=0,
+        maximum=20,
+        label="Attention trials",
+        help="With an obvious answer; who misses it is excluded, and reported",
+        group="Trials",
+    )
+    ties: bool = boolean(
+        True, label="Allow no preference", help="Preferences only; a tie is half a win", group="Trials"
+    )
+    max_raters: int = integer(200, minimum=1, maximum=10_000, label="Most raters", group="Trials", advanced=True)
+    size: int = integer(
+        0,
+        minimum=0,
+        maximum=2048,
+        label="Longest edge",
+        help="In pixels, the same for all pictures; 0: as large as the smallest one allows",
+        group="Pictures",
+        advanced=True,
+    )
+    question: str = text(
+        label="Question in your words",
+        max_length=300,
+        help="Raters see it in place of the usual one",
+        group="Words",
+        advanced=True,
+    )
+    consent: str = prompt(
+        label="Consent in your words",
+        rows=4,
+        tokens=False,
+        max_length=4000,
+        help="What raters must agree to, in place of the usual text",
+        group="Words",
+        advanced=True,
+    )
+    seed: int = seed()
+    plan: Any = record(None, label="The contenders as they were understood")
 
 
 class ResultsParams(Params):

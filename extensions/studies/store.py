@@ -4,6 +4,7 @@
     studies/<id>/images/         the pictures as raters see them, under random names
     studies/<id>/raters.jsonl    who began, with which trials; who finished
     studies/<id>/votes.jsonl     every answer, a line each, on disk before the rater is told
+    studies/<id>/closed          is there while no answers are taken
 
 Raters are random ids. Nothing is kept of their addresses, browsers or times but the day.
 """
@@ -27,7 +28,7 @@ from .design import plan
 from .journal import append_line, read_lines
 from .study import FILE, LINK, STUDY_ID, DamagedStudy, Study, Trial, image_path
 
-RATERS, VOTES = "raters.jsonl", "votes.jsonl"
+RATERS, VOTES, CLOSED = "raters.jsonl", "votes.jsonl", "closed"
 
 
 class Refused(LifelikeError):
@@ -89,7 +90,8 @@ class OpenStudy:
         """Raises DamagedStudy, OSError."""
         self.folder = folder
         self._lock = threading.Lock()
-        self._study = Study.from_json((folder / FILE).read_text(encoding="utf-8"))
+        self._stamp = 0
+        self._study = self._read()
         self._raters: dict[str, Rater] = {}
         self._by_key: dict[str, Rater] = {}
         for row in read_lines(folder / RATERS):
@@ -100,6 +102,22 @@ class OpenStudy:
     @property
     def study(self) -> Study:
         return self._study
+
+    def refresh(self) -> None:
+        """Read the study again where its file has changed: an arena gets pictures while people answer. What cannot be
+        read changes nothing.
+        """
+        with self._lock:
+            try:
+                if (self.folder / FILE).stat().st_mtime_ns != self._stamp:
+                    self._study = self._read()
+            except (DamagedStudy, OSError):
+                return
+
+    def _read(self) -> Study:
+        self._stamp = (self.folder / FILE).stat().st_mtime_ns
+        study = Study.from_json((self.folder / FILE).read_text(encoding="utf-8"))
+        return replace(study, closed=study.closed or (self.folder / CLOSED).exists())
 
     def raters(self) -> list[Rater]:
         """As they are now: copies, in the order in which they began."""
@@ -165,8 +183,11 @@ class OpenStudy:
     def set_closed(self, closed: bool) -> Study:
         """Close the study for all answers, or open it again. Raises OSError."""
         with self._lock:
+            if closed:
+                (self.folder / CLOSED).touch()
+            else:
+                (self.folder / CLOSED).unlink(missing_ok=True)
             self._study = replace(self._study, closed=closed)
-            write_study(self.folder, self._study)
             return self._study
 
     @staticmethod
@@ -245,6 +266,7 @@ class Studies:
             with self._lock:
                 found = self._open.get(study_id)
             if found is not None:
+                found.refresh()
                 return found
         raise NotFound(f"there is no study {study_id[:64]!r}.")
 

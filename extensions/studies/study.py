@@ -102,6 +102,7 @@ class Study:
     """Own words in place of the usual ones."""
     max_raters: int = 500
     closed: bool = False
+    """Whether no answers are taken; on disk it is a file beside this one."""
     notes: tuple[str, ...] = ()
     """What the owner should know of how it was made."""
 

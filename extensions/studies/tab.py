@@ -1,4 +1,4 @@
-"""The tab: all studies with their live results, the form of a new one, a report."""
+"""The tab: all studies with their live results, the forms of a new one and of an arena, a report."""
 
 from __future__ import annotations
 
@@ -21,5 +21,7 @@ def build(context: TabContext) -> None:
             gr.HTML(_DESK, padding=False, elem_id="studies-desk")
         with gr.Tab("New study", id="form-studies-create", elem_id="form-studies-create"):
             context.form("studies.create")
+        with gr.Tab("Arena", id="form-studies-arena", elem_id="form-studies-arena"):
+            context.form("studies.arena")
         with gr.Tab("Report", id="form-studies-results", elem_id="form-studies-results"):
             context.form("studies.results")

@@ -62,6 +62,7 @@ def test_the_forms_of_a_custom_tab_are_found_in_its_sub_tabs(tmp_path: Path) -> 
         tabs = shell.build_tabs(built_in, form_services(built_in))
     told = head.config(tabs, {}, "en")
     assert {form["pipeline"]: form["subtab"] for form in told["forms"]} == {
+        "studies.arena": "form-studies-arena",
         "studies.create": "form-studies-create",
         "studies.results": "form-studies-results",
     }
