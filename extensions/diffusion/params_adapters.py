@@ -42,8 +42,10 @@ PREPROCESSORS = {
     "tile": "Tile",
     "grey": "Grey",
     "invert": "Invert",
+    "depth": "Depth",
+    "pose": "Pose",
 }
-"""What a control picture goes through; depth, pose and the like are given as finished maps."""
+"""What a control picture goes through; depth and pose by a network of the user's."""
 
 _CONTROL: dict[str, Any] = {"group": "ControlNet", "advanced": True}
 
@@ -90,6 +92,13 @@ def _control_map(row: int) -> Any:
 class Controlled(declare.Params):
     """Networks that hold a picture to the lines, depths or poses of another."""
 
+    control_annotator: str = declare.dynamic_choice(
+        "",
+        "annotator",
+        label="Network for depth or pose",
+        help="From models/annotators; empty: the first that does what the preprocessor asks",
+        **_CONTROL,
+    )
     control_1_model: str = _control_model(1)
     control_1_image: str | None = _control_image(1)
     control_1_preprocessor: str = _control_way(1)

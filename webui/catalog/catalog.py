@@ -57,6 +57,7 @@ _FOLDER_KINDS: Mapping[str, str] = {
     "dat": "upscaler",
     "gfpgan": "upscaler",
     "t2i_adapter": "t2i_adapter",
+    "annotators": "annotator",
     "clip_vision": "image_encoder",
     "image_encoder": "image_encoder",
     "ipadapter": "ip_adapter",
@@ -348,6 +349,8 @@ def _read_file(candidate: Candidate, ref: str) -> ModelEntry:
         found = recognise(header)
         if found.kind == "unknown" and guess == "embedding" and header.shapes and holds_vectors(header):
             found = Recognised("embedding")
+        if guess == "annotator" and (candidate.path.parent / "config.json").is_file():
+            found = Recognised("annotator")  # what it does, its configuration tells whoever loads it
     except ModelError as error:
         return replace(entry, problem=error.message)
     except OSError as error:

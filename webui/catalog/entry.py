@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "t2i_adapter": "T2I-Adapter",
     "ip_adapter": "IP-Adapter",
     "image_encoder": "image encoder",
+    "annotator": "network for depth or pose",
     "upscaler": "upscaler",
     "gan": "GAN or VAE",
     "vqgan": "VQGAN or VQ-VAE",

@@ -57,10 +57,11 @@ class Controls:
 
     def requests(self, dtype: torch.dtype) -> dict[str, Component]:
         """What to lease besides the model."""
-        return {
+        nets = {
             f"controlnet_{place}": file.component(self._denoiser, dtype, self._context)
             for place, file in enumerate(self._files)
         }
+        return {**nets, **self.units[0].annotators.requests()}
 
     @contextmanager
     def around(self, pipe: Any, components: Mapping[str, Any]) -> Iterator[None]:
@@ -70,7 +71,7 @@ class Controls:
         self, call: Call, pipe: Any, components: Mapping[str, Any], own: Callable[[], Image.Image | None]
     ) -> None:
         size = call.width, call.height
-        pictures = [unit.picture(size, own, self._context) for unit in self.units]
+        pictures = [unit.picture(size, own, self._context, components) for unit in self.units]
         known = inspect.signature(type(pipe).__call__).parameters
         wanted: dict[str, list[Any]] = {
             "control_image" if "control_image" in known else "image": pictures,

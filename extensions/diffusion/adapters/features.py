@@ -50,9 +50,10 @@ class FeatureAdapters:
         return plan
 
     def requests(self, dtype: torch.dtype) -> dict[str, Component]:
-        return {
+        own = {
             f"adapter_{place}": _component(unit.model, dtype, self._context) for place, unit in enumerate(self._units)
         }
+        return {**own, **self._units[0].annotators.requests()}
 
     @contextmanager
     def around(self, pipe: Any, components: Mapping[str, Any]) -> Iterator[None]:
@@ -71,7 +72,7 @@ class FeatureAdapters:
         self._features = []
         for place, unit in enumerate(self._units):
             adapter = components[f"adapter_{place}"]
-            picture = _tensor(unit.picture(size, own, self._context), adapter.config.in_channels)
+            picture = _tensor(unit.picture(size, own, self._context, components), adapter.config.in_channels)
             with torch.no_grad():
                 features = adapter(picture.to(adapter.device, adapter.dtype))
             widths = [int(feature.shape[1]) for feature in features]
