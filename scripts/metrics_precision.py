@@ -59,7 +59,8 @@ as a comparison of programs everything.
 TAIL = """
 What is compared, and how
 - torch-fidelity runs whole, on the folders and the file of weights. torchmetrics' Inception is torch-fidelity's with a
-  resize of its own, here with `antialias=False`; with its default, `True`, it is another protocol.
+  resize of its own: its formulas are compared; `--torchmetrics` runs it on the pictures too, with `antialias=False`
+  (its default, `True`, is another protocol).
 - clean-fid downloads its network as a compiled file: its resizing and its formulas are compared, on the same pixels
   and features.
 - prdc counts a picture on the edge of a ball as outside (`<`), the paper and this project as inside (`<=`): without
@@ -91,15 +92,18 @@ class Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=48)
+    parser.add_argument("--pictures", type=int, default=32)
     parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--torchmetrics", action="store_true", help="run torchmetrics on the pictures too")
+    parser.add_argument("--skip-pictures", action="store_true", help="formulas and resizing alone")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "metrics-precision.md")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     real, made = features(1000, 64, 1, 0.0), features(800, 64, 2, 0.2)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="lifelike-precision-") as base:
-        rows += of_pictures(Path(base), given.pictures, given.side)
+        if not given.skip_pictures:
+            rows += of_pictures(Path(base), given.pictures, given.side, torchmetrics=given.torchmetrics)
         rows += of_statistics(Path(base), real, made)
     rows += of_resizes()
     rows += of_formulas(real, made)
@@ -139,7 +143,7 @@ def attempt(rows: Callable[[], Iterator[Row]]) -> list[Row]:
 # Pictures
 
 
-def of_pictures(base: Path, count: int, side: int) -> list[Row]:
+def of_pictures(base: Path, count: int, side: int, *, torchmetrics: bool) -> list[Row]:
     """Whole programs on two folders."""
     weights = base / "models" / "features" / "weights-inception-2015-12-05-6726825d.pth"
     weights.parent.mkdir(parents=True)
@@ -152,7 +156,7 @@ def of_pictures(base: Path, count: int, side: int) -> list[Row]:
         run_pipeline("starter.draw", {**asked, "folder": str(folder)}, base / "data", studio=studio)
         folders.append(folder)
     scores: dict[str, Any] = {}
-    further = {"kid": {"subsets": 20, "subset_size": 30}}
+    further = {"kid": {"subsets": 20, "subset_size": 16}}
     for name in ("fid", "kid", "inception_score"):
         asked = {"real": str(folders[1]), "generated": str(folders[0]), **further.get(name, {})}
         outcome = run_pipeline(f"metrics.{name}", asked, base / "data", studio=studio)
@@ -161,7 +165,7 @@ def of_pictures(base: Path, count: int, side: int) -> list[Row]:
         told = json.loads(outcome.paths[0].read_text(encoding="utf-8"))
         scores |= {score: one["value"] for score, one in told["scores"].items()}
     rows = attempt(lambda: _torch_fidelity(folders, weights, scores))
-    return rows + attempt(lambda: _torchmetrics(folders, weights, scores))
+    return rows + (attempt(lambda: _torchmetrics(folders, weights, scores)) if torchmetrics else [])
 
 
 def _torch_fidelity(folders: list[Path], weights: Path, scores: dict[str, Any]) -> Iterator[Row]:
@@ -179,7 +183,7 @@ def _torch_fidelity(folders: list[Path], weights: Path, scores: dict[str, Any]) 
         yield Row(f"Inception {name}, largest difference over the largest value", FIDELITY, "pictures", worst, 0.0)
     found = calculate_metrics(
         input1=str(folders[0]), input2=str(folders[1]), cuda=torch.cuda.is_available(), fid=True, kid=True, isc=True,
-        kid_subsets=20, kid_subset_size=30, feature_extractor_weights_path=str(weights), cache=False,
+        kid_subsets=20, kid_subset_size=16, feature_extractor_weights_path=str(weights), cache=False,
         verbose=False,
     )  # fmt: skip
     for ours, key in (

@@ -10,7 +10,7 @@ from webui.api import Artifact, Context, FieldError, JobFailed, ModelError, Para
 
 from . import records
 from .features.reading import Reader, Tell
-from .features.store import FeatureStore
+from .features.store import FeatureStore, prune
 from .inputs.pictures import PictureSet
 from .inputs.refs import Asked, open_set
 from .params import MEASURES, SetParams
@@ -92,7 +92,7 @@ class Comparison:
         pictures = {name: one for name, one in sets.items() if not isinstance(one, Moments)}
         total = sum(len(one) for one in pictures.values())
         before = 0
-        sides = {}
+        sides, stores = {}, []
         for name, one in sets.items():
             if isinstance(one, Moments):
                 self._check_dim(one, name)
@@ -100,10 +100,18 @@ class Comparison:
                 continue
             store = self.reader.store_for(one, name)
             self.reader.read(one, store, self._teller(before, total, f"Reading {name} pictures"))
+            stores.append(store)
             before += len(one)
             sides[name] = Side(store.features, store.logits())
             self._check_count(store, name)
+        self._prune(stores)
         return sides
+
+    def _prune(self, used: Sequence[FeatureStore]) -> None:
+        """Features that were not used for longest give way."""
+        if self.reader.cache is not None:
+            limit = int(self.context.settings.get("features_gib", 8)) * 2**30
+            prune(self.reader.cache, limit, [store.folder for store in used])
 
     def read_one(self, pictures: PictureSet) -> Features:
         """The features of one set alone, float32 [N,D]."""
@@ -149,6 +157,7 @@ class Comparison:
         for key in self.task.keys:
             try:
                 if key in FORMULAS:
+                    _check_enough(FORMULAS[key].smallest, computing)
                     self.context.progress(1, 1, f"Computing: {FORMULAS[key].title}")
                     found += FORMULAS[key].compute(computing)
                 elif key == "diversity":
@@ -234,6 +243,13 @@ class Comparison:
         if copies:
             self.context.warn(f"{copies} generated pictures are nearly copies of real ones.")
         return nearest_rows(found, real, made, self.task.pairs)
+
+
+def _check_enough(smallest: int, computing: Computing) -> None:
+    """Raises ValueError where a side has fewer pictures than a score needs; statistics may not say how many."""
+    fewest = min(count for count in (computing.real.count, computing.made.count, smallest) if count)
+    if fewest < smallest:
+        raise ValueError(f"it needs {smallest} pictures a side, and there are {fewest}")
 
 
 _COPY = 0.05

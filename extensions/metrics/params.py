@@ -216,4 +216,7 @@ class MetricsSettings(Params):
     keep_features: bool = boolean(
         True, label="Keep features", help="Of sets on disk, so that the next score need not read the pictures again"
     )
+    features_gib: int = integer(
+        8, minimum=1, maximum=10_000, label="Most disk for features, in GiB", help="Those used longest ago give way"
+    )
     history: bool = boolean(True, label="Keep a history of scores", help="In metrics/scores.jsonl of the data folder")

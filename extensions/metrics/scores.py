@@ -18,6 +18,8 @@ from .sets.manifold import density_coverage, precision_recall
 
 Better = Literal["lower", "higher", "near real"]
 FRECHET, MANIFOLD_K, COVERAGE_K = "fd", 3, 5
+_SMALLEST_TO_HALVE = 2 * (COVERAGE_K + 2)
+"""Each half has neighbours enough for every score."""
 CMMD_SIZE = 336
 
 
@@ -125,7 +127,7 @@ class Computing:
     @property
     def halves(self) -> tuple[Features, Features] | None:
         """Real pictures against real ones: (the rest, as many as were generated, or half); None of statistics."""
-        if self.real.features is None or self.real.count < 8:
+        if self.real.features is None or self.real.count < _SMALLEST_TO_HALVE:
             return None
         if self._halves is None:
             order = np.random.default_rng(self.seed).permutation(self.real.count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,31 @@ class FeatureStore:
         table = _mapped(self._logits, self.rows, self.columns.logits)
         ends = np.cumsum(list(self.columns.heads.values()))
         return [table[:, end - width : end] for end, width in zip(ends, self.columns.heads.values(), strict=True)]
+
+
+def prune(root: Path, limit_bytes: int, used: Sequence[Path]) -> list[Path]:
+    """Remove the stores below ``root`` that were used longest ago, until all take at most ``limit_bytes``; which those
+    were. ``used`` are noted as used now, and stay.
+    """
+    for folder in used:
+        if (folder / "about.json").is_file():
+            os.utime(folder / "about.json")
+    stores = [folder for folder in root.iterdir() if folder.is_dir()] if root.is_dir() else []
+    sizes = {folder: sum(_size(path) for path in folder.iterdir()) for folder in stores}
+    total, gone = sum(sizes.values()), []
+    for folder in sorted(stores, key=_last_use):
+        if total <= limit_bytes:
+            break
+        if folder not in used:
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= sizes[folder]
+            gone.append(folder)
+    return gone
+
+
+def _last_use(folder: Path) -> float:
+    about = folder / "about.json"
+    return about.stat().st_mtime if about.is_file() else 0.0
 
 
 def _size(path: Path) -> int:

@@ -192,6 +192,15 @@ def test_what_is_no_set_is_told(score: Score, made: Path, params: dict[str, Any]
     assert says in outcome.error.message
 
 
+def test_few_pictures_are_no_crash(score: Score, made: Path, tmp_path: Path) -> None:
+    few = write_pictures(tmp_path / "few", 9, 5)
+    told = numbers(score("compare", real=few, generated=few))["scores"]
+    assert told["FD-starter"]["real_vs_real"] is None
+    assert "FD-starter at infinity" not in told
+    refused = score("fd", real=made, generated=few, infinity=True)
+    assert "it needs 64 pictures a side, and there are 9" in refused.error.message
+
+
 def test_a_broken_picture_is_named(score: Score, made: Path, tmp_path: Path) -> None:
     write_pictures(tmp_path / "set", 9, 1)
     (tmp_path / "set" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extensions.metrics.features.store import Columns, FeatureStore
+from extensions.metrics.features.store import Columns, FeatureStore, prune
 from extensions.metrics.inputs.hub import PRESETS, HubPictures
 from extensions.metrics.inputs.made import texts_in
 from extensions.metrics.inputs.pictures import formats
@@ -168,3 +169,16 @@ def test_a_store_of_other_columns_begins_anew(tmp_path: Path) -> None:
     other = FeatureStore(tmp_path, Columns(2, {}), batch=2)
     assert (other.rows, other.complete) == (0, False)
     assert other.features.shape == (0, 2)
+
+
+def test_what_was_used_longest_ago_gives_way(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for place, folder in enumerate(folders):
+        store = FeatureStore(folder, Columns(100, {}), batch=2)
+        store.append(rows(10, 100), None)
+        store.finish({})
+        os.utime(folder / "about.json", (1000 + place, 1000 + place))
+    assert prune(tmp_path, 10_000, [folders[0]]) == [folders[1]]
+    assert prune(tmp_path, 10_000, []) == []
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["a", "c"]
+    assert prune(tmp_path, 0, folders) == []
