@@ -241,6 +241,7 @@ def _state(study: OpenStudy, rater: Rater) -> dict[str, Any]:
         "done": rater.next,
         "of": len(rater.plan),
         "practice": trial.stage == "practice",
+        "swapped": bool(rater.number % 2),
         "pictures": [_address(one) for one in trial.pictures],
         "exposure_ms": rater.exposure_ms(study.study),
         "ahead": [_address(one) for one in dict.fromkeys(ahead)],

@@ -31,6 +31,10 @@ from .study import FILE, LINK, STUDY_ID, DamagedStudy, Study, Trial, image_path
 RATERS, VOTES, CLOSED = "raters.jsonl", "votes.jsonl", "closed"
 
 
+_BEGUN_PER_RATER = 10
+"""How many may begin for each rater that a study takes."""
+
+
 class Refused(LifelikeError):
     """A study takes no rater or no answer now. ``reason``: closed, full or order."""
 
@@ -136,7 +140,10 @@ class OpenStudy:
         with self._lock:
             if self._study.closed:
                 raise Refused("This study is closed.", "closed")
-            if len(self._raters) >= self._study.max_raters:
+            # Who agreed and went away takes no place, but for a flood of them.
+            answered = sum(1 for one in self._raters.values() if one.votes)
+            most = self._study.max_raters
+            if answered >= most or len(self._raters) >= _BEGUN_PER_RATER * most:
                 raise Refused("This study has all the raters that it needs.", "full")
             number = len(self._raters)
             row = {
@@ -144,6 +151,7 @@ class OpenStudy:
                 "key": hashlib.sha256(token.encode()).hexdigest(),
                 "number": number,
                 "language": language,
+                "consent": True,
                 "day": time.strftime("%Y-%m-%d", time.gmtime()),
                 "plan": [asdict(one) for one in plan(self._study, number)],
             }

@@ -268,7 +268,9 @@
     pictures.style.setProperty("--shape", about.width / about.height);
     if (single) {
       pictures.append(framed(canvases[0]));
-      answers.append(option("yes", {}, t("Real")), option("no", {}, t("Made by a computer")));
+      // For every second rater the answers change sides.
+      const both = [option("yes", {}, t("Real")), option("no", {}, t("Made by a computer"))];
+      answers.append(...(state.swapped ? both.reverse() : both));
     } else {
       pictures.append(
         option("left", { class: "choice", "aria-label": t("First picture") }, framed(canvases[0])),
@@ -280,7 +282,8 @@
       state.practice && h("span", { class: "practice" }, t("Practice")),
       h("h1", {}, question()), pictures, told, answers,
       h("p", { class: "keys" }, t("Keys:"), " ", hint.map((key) => [h("kbd", {}, key), " "]).flat()));
-    const byKey = single ? { ArrowLeft: "yes", ArrowRight: "no", 1: "yes", 2: "no" } :
+    const [first, second] = state.swapped ? ["no", "yes"] : ["yes", "no"];
+    const byKey = single ? { ArrowLeft: first, ArrowRight: second, 1: first, 2: second } :
       { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "left", ArrowDown: about.ties ? "tie" : "right", 1: "left", 2: "right", 0: about.ties && "tie" };
     return {
       element, single,

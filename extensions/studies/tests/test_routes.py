@@ -168,6 +168,11 @@ def test_a_rater_comes_back_to_the_same_question(client: TestClient, place: Any)
     assert client.post(f"{base(study)}/state", json={"token": token}).json()["done"] == 1
 
 
+def test_answers_of_single_pictures_change_sides_for_every_second_rater(client: TestClient, place: Any) -> None:
+    study = place(kind="yes_no")
+    assert [begin(client, study)["swapped"] for _ in range(4)] == [False, True, False, True]
+
+
 def test_votes_are_on_disk_before_the_answer(client: TestClient, studio: Studio, place: Any) -> None:
     study = place()
     token = begin(client, study)["token"]

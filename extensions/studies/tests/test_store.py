@@ -127,15 +127,25 @@ def test_rubbish_in_the_journal_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_closed_or_full_study_takes_nobody(kept: Kept, tmp_path: Path) -> None:
     study = kept(max_raters=1)
+    study.begin("en")
     token, _ = study.begin("en")
+    study.vote(token, Answer(0, "left"))
     with pytest.raises(Refused, match="all the raters"):
         study.begin("en")
     study.set_closed(True)
     with pytest.raises(Refused, match="closed"):
-        study.vote(token, Answer(0, "left"))
+        study.vote(token, Answer(1, "left"))
     assert Studies(tmp_path / "studies").get(study.study.id).study.closed
     study.set_closed(False)
-    assert study.vote(token, Answer(0, "left")).next == 1
+    assert study.vote(token, Answer(1, "left")).next == 2
+
+
+def test_those_who_begin_and_go_away_fill_no_study_but_do_not_flood_it(kept: Kept) -> None:
+    study = kept(max_raters=2)
+    for _ in range(20):
+        study.begin("en")
+    with pytest.raises(Refused, match="all the raters"):
+        study.begin("en")
 
 
 def test_exposures_go_up_and_down_with_the_answers_to_main_trials_alone(kept: Kept) -> None:
