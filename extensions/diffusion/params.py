@@ -57,6 +57,14 @@ ATTENTION = {
 }
 """Attention backends under diffusers' names; sliced is the last resort of little memory."""
 
+GUIDANCE_METHODS = {
+    "plain": "Plain (CFG)",
+    "zero": "CFG-Zero*",
+    "projected": "Projected (APG)",
+    "tangential": "Tangential (TCFG)",
+}
+"""How the answers to prompt and negative prompt become one; ``compute.guiding`` has the same keys."""
+
 PRECISIONS = ("Automatic", "float32", "bfloat16", "float16")
 
 EXAMPLES = (
@@ -163,6 +171,15 @@ class Varied(declare.Params):
         group="Variation",
         advanced=True,
         help="-1 draws one at random; picture i has it + i",
+    )
+    guidance_method: str = declare.choice(
+        "plain",
+        GUIDANCE_METHODS,
+        label="Guidance method",
+        group="Sampling",
+        advanced=True,
+        help="Zero*: the negative answer is scaled to the positive one. Projected: less saturation at high scales. "
+        "Tangential: what both answers share is damped",
     )
     guidance_rescale: float = declare.number(
         0.0,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from extensions.diffusion.adapters.attached import Attached
 from extensions.diffusion.adapters.loras import Networks
-from extensions.diffusion.compute import attention, intercept, quantizing, speed
+from extensions.diffusion.compute import attention, guiding, intercept, quantizing, speed
 from extensions.diffusion.compute.choosing import Chooser, candidates
 from extensions.diffusion.compute.rungs import Measures
 from extensions.diffusion.compute.staging import resident
@@ -175,14 +175,22 @@ class Drawing:
         self._task.complete(call, pipe, self._plan, indices)
         self._attached.complete(call, pipe, components, lambda: self._task.source(indices[0]))
         self._warn_of(call.notes, words.notes())
-        restart = self._tell(call, pipe, components, words, len(indices))
+        restarts = [
+            self._tell(call, pipe, components, words, len(indices)),
+            self._guide(call, pipe, len(indices)),
+        ]
         denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
-        images = self._run(pipe, call, indices, denoisers, restart)
+        images = self._run(pipe, call, indices, denoisers, restarts)
         self._check_size(images, width, height)
         return images
 
     def _run(
-        self, pipe: Any, call: Call, indices: Sequence[int], denoisers: Sequence[Any], restart: Callable[[], None]
+        self,
+        pipe: Any,
+        call: Call,
+        indices: Sequence[int],
+        denoisers: Sequence[Any],
+        restarts: Sequence[Callable[[], None]],
     ) -> list[Image.Image]:
         """Denoise and decode."""
         arguments = {**call.arguments, **self._watch(pipe, indices, call.width, call.height)}
@@ -193,7 +201,8 @@ class Drawing:
             generators = [self._task.generator(index) for index in indices]
             if seeded:  # from the start each time: a second attempt draws the same picture
                 arguments["generator"] = generators if len(generators) > 1 else generators[0]
-            restart()
+            for restart in restarts:
+                restart()
             self._attached.step(0, 1)
             # Some pipelines encode control pictures by chance of their own: the same whatever was loaded before.
             torch.default_generator.manual_seed(0)
@@ -300,9 +309,25 @@ class Drawing:
         self._warn_of(notes)
         return lambda: None
 
+    def _guide(self, call: Call, pipe: Any, count: int) -> Callable[[], None]:
+        """Have the denoiser answer by the job's method of guidance. The answer is to be called before each attempt."""
+        method, scale = self._params.guidance_method, call.arguments.get("guidance_scale")
+        if method == guiding.PLAIN or scale is None or scale <= 1:
+            return lambda: None
+        if not guiding.takes(type(pipe).__name__):
+            self._warn_of([f"{type(pipe).__name__} has its own guidance alone: the method was ignored."])
+            return lambda: None
+        name = "unet" if hasattr(pipe, "unet") else "transformer"
+        flow = type(pipe.scheduler).__name__.startswith("FlowMatch")
+        guided = guiding.Guided(getattr(pipe, name), method, float(scale), count, flow=flow)
+        setattr(pipe, name, guided)
+        return guided.restart
+
     def infotext(self) -> dict[str, str]:
         """What the drawing adds to the text that other programs read."""
         pairs = {"Sampler": self.sampler}
+        if self._params.guidance_method != guiding.PLAIN:
+            pairs["Guidance method"] = self._params.guidance_method
         for key, used in (("Lora hashes", self._networks.used), ("TI hashes", self._embeddings.used)):
             if used:
                 pairs[key] = ", ".join(f"{name}: {digest[:12]}" for name, digest in used.items())
