@@ -1,8 +1,8 @@
 """A real server in a process of its own, with the quick pipelines of ``extensions/sketch``, and Chromium before it.
 
-One server and one browser a module, a context a test: Playwright leaves an event loop running while it is open, in
-which no later test could start one. A test fails on any request to elsewhere and on any error of
-the page.
+One server for all but those with the starter, one browser a module, a context a test: Playwright leaves an event loop
+running while it is open, in which no later test could start one. A test fails on any request to elsewhere and on any
+error of the page.
 """
 
 from __future__ import annotations
@@ -59,8 +59,12 @@ class Server:
 
     def run(self, **params: Any) -> dict[str, Any]:
         """A finished job of sketch.draw."""
-        job = self.api("POST", "/jobs", json={"pipeline": "sketch.draw", "params": {"step_s": 0.0, **params}})
-        limit = time.monotonic() + 60
+        return self.finished("sketch.draw", {"step_s": 0.0, **params})
+
+    def finished(self, pipeline: str, params: dict[str, Any]) -> dict[str, Any]:
+        """A job of any pipeline, done."""
+        job = self.api("POST", "/jobs", json={"pipeline": pipeline, "params": params})
+        limit = time.monotonic() + 240
         while job["state"] not in ("done", "failed", "cancelled") and time.monotonic() < limit:
             time.sleep(0.05)
             job = self.api("GET", f"/jobs/{job['id']}")
@@ -68,17 +72,24 @@ class Server:
         return dict(job)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With the test's own extension alone, and no model."""
+    yield from serving(tmp_path_factory.mktemp("server"))
+
+
+def serving(folder: Path, *, whole: bool = False) -> Iterator[Server]:
+    """A running server; ``whole``: with the built-in extensions and the starter too."""
     chromium()
-    folder = tmp_path_factory.mktemp("server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    more = [str(ROOT / "extensions")] if whole else []
+    models = str(ROOT / "models" if whole else folder / "models")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("LIFELIKE_")},
-        "LIFELIKE_EXTENSIONS_DIRS": str(HERE / "extensions"),
-        "LIFELIKE_MODELS_DIRS": str(folder / "models"),
+        "LIFELIKE_EXTENSIONS_DIRS": os.pathsep.join([str(HERE / "extensions"), *more]),
+        "LIFELIKE_MODELS_DIRS": models,
     }
     command = [sys.executable, "-m", "webui.cli", "serve", "--no-browser", "--port", str(port)]
     log = folder / "server.log"

@@ -67,6 +67,7 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
             if row.kind == "prompt" and row.extra.get("tokens")
         },
         "seed": next((row.name for row in rows if row.kind == "seed"), ""),
+        "models": model.source.split("|") if model else [],
         "model": str(form.defaults.get(model.name) or "") if model else "",
         "needs_model": model is not None and not form.defaults.get(model.name),
         "sizes": form.model_sizes(),

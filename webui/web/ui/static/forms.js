@@ -121,6 +121,21 @@ Lifelike.forms = (() => {
       return fitting.map((image) => ({ form, image, named: rare || fitting.length > 1 }));
     });
   }
+  // What goes along with a picture that becomes the beginning of another: its words, model, sampling and seed, where the other form means
+  // the same by them. An instruction is no description, and a model for one task does not do each other.
+  const ALONG = ["prompt", "negative_prompt", "model", "steps", "guidance_scale", "sampler", "schedule"];
+  function carried(form, said) {
+    const from = config.forms.find((one) => one.pipeline === said.recipe?.pipeline);
+    if (!from) return {};
+    const known = said.recipe.params || {};
+    const same = (name) => name in known && name in form.labels && form.labels[name] === from.labels[name] &&
+      (name !== "model" || form.models[0] === from.models[0]);
+    // Sampling is a model's: without it, what the other form's own model recommends stays.
+    const names = same("model") ? ALONG.filter(same) : ALONG.slice(0, 2).filter(same);
+    const along = Object.fromEntries(names.map((name) => [name, known[name]]));
+    if (form.seed && said.recipe.seed !== null && said.recipe.seed !== undefined) along[form.seed] = String(said.recipe.seed);
+    return along;
+  }
   function sendMenu(anchor, id, after = () => {}) {
     const row = ({ form, image, named }) => ({
       label: t(form.title) + (named ? ` · ${t(image.label)}` : ""),
@@ -128,7 +143,8 @@ Lifelike.forms = (() => {
       run: attempt(async () => {
         after();
         const list = image.kind === "images";
-        await apply(form.slug, { [image.name]: list ? [`artifact:${id}`] : `artifact:${id}` });
+        const along = image.rare ? {} : carried(form, await api("GET", `/artifacts/${id}/metadata`));
+        await apply(form.slug, { ...along, [image.name]: list ? [`artifact:${id}`] : `artifact:${id}` });
         toast(t("Sent to {form}.", { form: t(form.title) }), { kind: "good", seconds: 3 });
       }),
     });
