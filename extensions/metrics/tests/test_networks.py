@@ -157,3 +157,16 @@ def test_weights_of_another_network_are_refused(inception_file: Path, tmp_path: 
     refused = run_pipeline("metrics.fd", {**asked, "weights": inception_file.name}, tmp_path, studio=studio)
     assert refused.error is not None
     assert "no weights of CLIP" in refused.error.message
+
+
+def test_a_file_elsewhere_is_named_by_its_path(tmp_path: Path) -> None:
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    theirs = CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, image_size=28, patch_size=14, projection_dim=8))
+    save_file(theirs.state_dict(), tmp_path / "my-clip.safetensors")
+    pictures = write_pictures(tmp_path / "set", 9, 1)
+    asked = {"real": str(pictures), "generated": str(pictures), "network": "metrics.clip"}
+    told = numbers(run_pipeline("metrics.fd", {**asked, "weights": str(tmp_path / "my-clip.safetensors")}, tmp_path))
+    assert told["scores"]["FD-CLIP"]["value"] == pytest.approx(0, abs=1e-6)
+    assert told["protocol"]["features"] == 8
