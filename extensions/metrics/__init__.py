@@ -1,7 +1,7 @@
 """How real are these pictures? This module only declares; the work is imported in the worker.
 
 Who stands where: ``inputs`` is where pictures come from, ``features`` reads them with a network, ``sets`` compares sets
-of features, ``pictures`` scores single pictures and pairs.
+of features, ``pictures`` scores single pictures and pairs, ``report`` puts all of it on one page.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from webui.api import ChoiceSource, FeatureNetwork, ModelKind, PipelineSpec, Set
 from . import declared
 from .params import MetricsSettings
 from .pictures.declared import PIPELINES as OF_PICTURES
+from .report.params import PIPELINES as OF_REPORTS
 
 
 @hookimpl
 def register_pipelines() -> Iterable[PipelineSpec]:
-    return (*declared.PIPELINES, *OF_PICTURES)
+    return (*declared.PIPELINES, *OF_PICTURES, *OF_REPORTS)
 
 
 @hookimpl

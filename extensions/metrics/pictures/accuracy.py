@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import torch
 
 from extensions.metrics.inputs.pictures import PictureSet
 from extensions.metrics.inputs.refs import Asked
-from extensions.metrics.sets.interval import Estimate, share
 from webui.api import (
     Artifact,
     Context,
@@ -23,13 +22,13 @@ from webui.api import (
     Work,
 )
 
+from .attributes import Group, Judged, by_attribute, groups, mean_of_attributes
 from .params import AccuracyParams
 from .prompts import prompts_of
 from .reading import chunks, opened, said_of
 from .telling import Column, Row, RowFile, Told, artifacts, teller
 
 _NAME = "Prompt accuracy"
-_RESAMPLES = 2000
 
 
 class PromptAccuracy:
@@ -57,7 +56,7 @@ class PromptAccuracy:
         asked = [judge.asked(prompt) for prompt in prompts]  # type: ignore[attr-defined]
         if not any(asked):
             raise JobFailed("the judge reads nothing that it tells apart in any of these prompts.")
-        context.pending(5, [1000.0, 1.0, 1.0, 1.0, 1.0])
+        context.pending(6, [1000.0, *[1.0] * 5])
         rows = _rows(params, context, judge, pictures, list(zip(prompts, asked, strict=True)))
         yield from artifacts(context, _told(params, context, judge, pictures, rows))
 
@@ -90,64 +89,38 @@ def _rows(
         for at in range(len(batch)):
             prompt, request = wanted[start + at]
             shown = {head: judge.heads[head][places[at]] for head, places in seen.items()}
-            rows.append({"picture": pictures.name(start + at), "prompt": prompt, **_judged(request, shown, params)})
+            one = Judged(asked_of(request, params.implied), shown)
+            told_of = {"accuracy": one.accuracy, "wrong": one.wrong, "asked": one.asked, "seen": shown}
+            rows.append({"picture": pictures.name(start + at), "prompt": prompt, **told_of})
         held.add(rows)
         tell(len(held), len(pictures))
     return held.rows
 
 
-def _judged(request: PromptRequest | None, shown: Mapping[str, str], params: AccuracyParams) -> Row:
-    """Which attributes are as asked; nothing where the prompt asks for nothing."""
+def asked_of(request: PromptRequest | None, implied: bool) -> dict[str, str]:
+    """Attribute -> value that a picture is to show; empty where its prompt asks for nothing."""
     if request is None:
-        return {"accuracy": None, "right": [], "wrong": []}
-    asked = {**(request.implied if params.implied else {}), **request.named}
-    right = [head for head, value in asked.items() if shown[head] == value]
-    wrong = [f"{head}: {value} asked, {shown[head]} seen" for head, value in asked.items() if shown[head] != value]
-    return {"accuracy": len(right) / len(asked) if asked else None, "right": sorted(right), "wrong": sorted(wrong)}
-
-
-def by_attribute(rows: Sequence[Row]) -> dict[str, Estimate]:
-    """Head -> the share of pictures that show what was asked, with Wilson's interval; heads that were asked for."""
-    counts: dict[str, list[int]] = {}
-    for row in rows:
-        for head in row["right"]:
-            counts.setdefault(head, []).append(1)
-        for words in row["wrong"]:
-            counts.setdefault(words.partition(":")[0], []).append(0)
-    return {head: share(sum(hits), len(hits), "Wilson, over pictures") for head, hits in sorted(counts.items())}
-
-
-def mean_of_attributes(rows: Sequence[Row], seed: int) -> Estimate:
-    """The mean over attributes of their shares, each attribute counting the same; its interval is a bootstrap over
-    pictures (Efron 1979), since one picture's attributes stand and fall together.
-    """
-    heads = sorted(by_attribute(rows))
-    right = np.array([[head in row["right"] for head in heads] for row in rows], np.float64)
-    asked = right + np.array([[_missed(row, head) for head in heads] for row in rows], np.float64)
-    drawn = np.random.default_rng(seed).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), _RESAMPLES)
-    hits, counts = drawn @ right, drawn @ asked
-    shares = np.divide(hits, counts, out=np.full_like(hits, np.nan), where=counts > 0)
-    low, high = np.percentile(np.nanmean(shares, axis=1), (2.5, 97.5))
-    value = float((right.sum(axis=0) / asked.sum(axis=0)).mean())
-    return Estimate(value, float(low), float(high), f"bootstrap over {len(rows)} pictures")
+        return {}
+    return {**(request.implied if implied else {}), **request.named}
 
 
 def _told(
     params: AccuracyParams, context: Context, judge: FeatureExtractor, pictures: PictureSet, rows: Sequence[Row]
 ) -> Told:
     spec = context.feature_networks[params.judge]
-    heads = by_attribute(rows)
-    counts = {head: sum(head in row["right"] or _missed(row, head) for row in rows) for head in heads}
-    mean = mean_of_attributes(rows, params.seed)
+    judged = [Judged(row["asked"], row["seen"]) for row in rows]
+    heads, mean = by_attribute(judged), mean_of_attributes(judged, params.seed)
+    found = groups(judged)
     unread = sum(row["accuracy"] is None for row in rows)
     if unread:
         context.warn(f"{unread} of {len(rows)} prompts ask for nothing that the judge tells apart: they are left out.")
     further = {
         "attribute_mean": {"value": mean.value, "low": mean.low, "high": mean.high, "interval": mean.way},
         "attributes": {
-            head: {"value": one.value, "low": one.low, "high": one.high, "n": counts[head]}
-            for head, one in heads.items()
+            head: {"value": one.value, "low": one.low, "high": one.high, "n": count}
+            for head, (one, count) in heads.items()
         },
+        "drawn_worse": [_row_of(group) for group in found if group.worse],
     }
     protocol: dict[str, Any] = {
         **said_of(pictures, context),
@@ -157,14 +130,20 @@ def _told(
         "seed": params.seed,
     }
     table = [
-        {"attribute": head, "accuracy": one.value, "low": one.low, "high": one.high, "pictures": counts[head]}
-        for head, one in sorted(heads.items(), key=lambda pair: pair[1].value)
+        {"attribute": head, "accuracy": one.value, "low": one.low, "high": one.high, "pictures": count}
+        for head, (one, count) in sorted(heads.items(), key=lambda pair: pair[1][0].value)
     ]
     column = Column("accuracy", f"{_NAME}-{spec.title}: share of what a prompt asks for", "higher")
     more = [Artifact("table", table, title="Attributes, the worst first")]
+    if found:
+        more.append(Artifact("table", [_row_of(group) for group in found], title="Groups, who is drawn worse first"))
     title = f"{_NAME} of {len(rows)} pictures by {spec.title}"
-    return Told(title, rows, [column], protocol, further, histograms=False, more=more)
+    shown = [{name: row[name] for name in ("picture", "prompt", "accuracy", "wrong", "seen")} for row in rows]
+    return Told(title, shown, [column], protocol, further, histograms=False, more=more)
 
 
-def _missed(row: Row, head: str) -> bool:
-    return any(words.partition(":")[0] == head for words in row["wrong"])
+def _row_of(group: Group) -> Row:
+    one = group.difference
+    row = {"attribute": group.attribute, "asked": group.value, "pictures": group.count, "accuracy": group.accuracy}
+    row |= {"others": group.others, "difference": one.value, "low": one.low, "high": one.high}
+    return {**row, "worse": group.worse}

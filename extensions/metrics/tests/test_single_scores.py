@@ -16,7 +16,6 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from extensions.metrics.pictures.accuracy import mean_of_attributes
 from extensions.metrics.pictures.heat import error_of, error_sheet, heat_colours
 from extensions.metrics.pictures.lpips import TRUNKS, Lpips, trunk_of
 from extensions.metrics.pictures.perceptual import published_channels
@@ -304,15 +303,6 @@ def test_prompts_that_are_missing_or_say_nothing(
     outcome = score("prompt_accuracy", pictures=spoiled, **params)
     assert outcome.state == "failed"
     assert says in outcome.error.message
-
-
-def test_the_mean_of_attributes_counts_each_the_same() -> None:
-    rows = [{"accuracy": 1, "right": ["a", "b"], "wrong": []}] * 3
-    rows += [{"accuracy": 0, "right": [], "wrong": ["a: x asked, y seen"]}]
-    told = mean_of_attributes(rows, 0)
-    assert told.value == pytest.approx((3 / 4 + 1) / 2)
-    assert told.low < told.value < told.high
-    assert told == mean_of_attributes(rows, 0)
 
 
 # CLIPScore
