@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .brisque import FEATURES, SMALLEST_PX, brisque_features
 from .errors import WrongFile
+from .patches import patch_features
 from .scene_statistics import Array
 
 _MOST_BYTES = 16 * 2**20
@@ -62,8 +63,6 @@ def fit(name: str, pictures: Iterable[NDArray[np.uint8]], *, patch_px: int = 96,
     ``overlap``: the share of a patch that the next one covers too. Raises ValueError where too few patches are left for
     a covariance.
     """
-    from .niqe import patch_features
-
     features, parts, count = [], [], 0
     for picture in pictures:
         found = patch_features(picture, patch_px, overlap=overlap)

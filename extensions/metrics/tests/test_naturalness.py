@@ -14,7 +14,8 @@ from scipy.io import savemat
 from extensions.metrics.pictures import scene_statistics as nss
 from extensions.metrics.pictures.brisque import FEATURES, brisque_features, read_ranges, read_regression
 from extensions.metrics.pictures.errors import WrongFile
-from extensions.metrics.pictures.niqe import niqe, patch_features
+from extensions.metrics.pictures.niqe import niqe
+from extensions.metrics.pictures.patches import patch_features
 from extensions.metrics.pictures.pristine import Pristine, bundled, fit, load, save
 from extensions.metrics.pictures.simple import colourfulness, variance_of_laplacian
 from extensions.metrics.tests.leaves import Pixels, blurred, dead_leaves, noisy
