@@ -1,4 +1,4 @@
-"""Between pictures and NIQE: a picture -> the scene statistics of its patches, which pristine models are fitted on too."""
+"""Between pictures and NIQE: a picture -> the scene statistics of its patches; pristine models are fitted on them."""
 
 from __future__ import annotations
 
