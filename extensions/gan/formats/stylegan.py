@@ -30,7 +30,15 @@ _SAID_3 = {
     "margin_size": "margin",
 }
 """Keyword arguments of their synthesis networks -> ours."""
-_FIXED = {"architecture": "skip", "activation": "lrelu", "filter_size": 6, "lrelu_upsampling": 2, "use_noise": True}
+_FIXED = {
+    "architecture": "skip",
+    "activation": "lrelu",
+    "filter_size": 6,
+    "lrelu_upsampling": 2,
+    "use_noise": True,
+    "mapping_kwargs.lr_multiplier": 0.01,
+    "mapping_kwargs.activation": "lrelu",
+}
 """Arguments of which one value is computed here."""
 
 

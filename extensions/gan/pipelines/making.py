@@ -64,8 +64,10 @@ def component(models: Models, model: ResolvedModel, device: Any) -> Component:
 
     def make() -> Held:
         held = Held(load(models, path, family))
-        if mixed and held.family in ("stylegan2", "stylegan3"):
-            held.network.synthesis.use_half()
+        if mixed:
+            held.to(memory_format=torch.channels_last)  # what tensor cores read without turning it around
+            if held.family in ("stylegan2", "stylegan3"):
+                held.network.synthesis.use_half()
         return held
 
     return Component(ComponentKey.of(path, "network", "mixed" if mixed else "float32"), make)

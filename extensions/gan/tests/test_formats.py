@@ -86,12 +86,19 @@ def test_stylegan3_pickles(folder: Path, kwargs: dict[str, Any]) -> None:
     same(ours, found.network, torch.randn(2, 16))
 
 
-def test_a_pickle_of_another_architecture_is_told(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"synthesis_kwargs": {"architecture": "resnet"}}, "architecture='skip'"),
+        ({"architecture": "orig"}, "architecture='skip'"),
+        ({"mapping_kwargs": {"lr_multiplier": 0.1}}, r"lr_multiplier=0\.01"),
+    ],
+)
+def test_a_pickle_of_another_architecture_is_told(folder: Path, kwargs: dict[str, Any], words: str) -> None:
     from extensions.gan.networks.stylegan2 import StyleGAN2Generator
 
-    kwargs = {"synthesis_kwargs": layouts.EasyDict(architecture="resnet")}
     layouts.persistent_pickle(folder / "net.pkl", StyleGAN2Generator(8, **NARROW), kwargs)
-    with pytest.raises(ModelError, match="architecture='skip'"):
+    with pytest.raises(ModelError, match=words):
         opened(folder)
 
 

@@ -141,6 +141,16 @@ def test_a_picture_is_its_seeds_in_any_batch(preset: str) -> None:
     torch.testing.assert_close(flat, generator.centre.expand_as(flat))
 
 
+@pytest.mark.parametrize("preset", ["dcgan-64", "stylegan2-64", "biggan-64"])
+def test_the_memory_layout_changes_nothing_but_rounding(preset: str) -> None:
+    generator = held(preset)
+    condition = generator.condition([1], [4])
+    points = generator.points(generator.z([4]), condition)
+    before = generator.pictures(points, condition)
+    generator.held.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(generator.pictures(points, condition), before, atol=1e-4, rtol=1e-3)
+
+
 def test_pixels_round_and_clip() -> None:
     images = torch.tensor([-9.0, -1.0, 0.0, 1.0, 9.0]).view(1, 1, 1, 5)
     assert to_uint8(images)[0, 0, :, 0].tolist() == [0, 0, 128, 255, 255]
