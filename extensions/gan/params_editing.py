@@ -29,7 +29,7 @@ class DirectionsParams(Params):
     name: str = text("", label="Name", help="Under which they are kept for edits", max_length=64)
     count: int = integer(5, minimum=1, maximum=64, label="How many", help="Of SeFa and GANSpace")
     layers: str = text("all", label="Layers", help=f"Of SeFa: {_LAYERS_HELP}", max_length=200)
-    points: int = integer(2000, minimum=100, maximum=100_000, label="Points", help="Of GANSpace and InterFaceGAN")
+    points: int = integer(2000, minimum=16, maximum=100_000, label="Points", help="Of GANSpace and InterFaceGAN")
     attribute: str = text(
         "", label="Attribute", help="InterFaceGAN by a judge: head=value, such as avatar.glasses=round", max_length=200
     )
