@@ -136,16 +136,26 @@ def load(path: Path) -> Pristine:
             f"{path.name}: expected a mean of {FEATURES} numbers and a covariance of {FEATURES} x {FEATURES}, got "
             f"{mean.shape} and {covariance.shape}"
         )
+    patch_px = about.get("patch_px", 96)
+    if not isinstance(patch_px, int) or not 16 <= patch_px <= 256 or patch_px % 2:
+        raise WrongFile(f"{path.name}: expected patches of an even edge of 16 to 256 pixels, got {str(patch_px)[:20]}")
+    beside = [arrays.get(name) for name in ("brisque_mean", "brisque_deviation")]
+    if any(one is not None and np.shape(one) != (FEATURES,) for one in beside):
+        raise WrongFile(f"{path.name}: expected {FEATURES} BRISQUE features")
     return Pristine(
         name=str(about.get("name", path.stem))[:80],
-        patch_px=int(about.get("patch_px", 96)),
+        patch_px=patch_px,
         mean=mean,
         covariance=np.asarray(covariance, np.float64),
-        pictures=int(about.get("pictures", 0)),
-        patches=int(about.get("patches", 0)),
-        brisque_mean=arrays.get("brisque_mean"),
-        brisque_deviation=arrays.get("brisque_deviation"),
+        pictures=_count(about.get("pictures")),
+        patches=_count(about.get("patches")),
+        brisque_mean=beside[0],
+        brisque_deviation=beside[1],
     )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _arrays(path: Path) -> tuple[dict[str, Array], dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,17 @@ def test_files_that_are_no_model_are_named(tmp_path: Path) -> None:
     np.savez(path, mean=np.zeros(3), covariance=np.zeros((3, 3)))
     with pytest.raises(WrongFile, match="36"):
         load(path)
+    good = {"mean": np.zeros(36), "covariance": np.eye(36)}
+    for about, further, says in (
+        ('{"patch_px": 33}', {}, "33"),
+        ('{"patch_px": "many"}', {}, "many"),
+        ("{}", {"brisque_mean": np.zeros(2)}, "BRISQUE"),
+    ):
+        np.savez(path, **good, **further)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("about.json", about)
+        with pytest.raises(WrongFile, match=says):
+            load(path)
     held = io.BytesIO()
     np.save(held, np.array([{"run": "me"}], object), allow_pickle=True)
     path.write_bytes(held.getvalue())
