@@ -42,7 +42,9 @@ Lifelike.scores = (() => {
   function protocol(value) {
     const said = value.protocol || {};
     const words = [
-      t("{generated} generated, {real} real pictures", { generated: value.generated ?? "?", real: value.real ?? "?" }),
+      value.generated === undefined
+        ? said.n && t("{count} measured", { count: said.n })
+        : t("{generated} generated, {real} real pictures", { generated: value.generated, real: value.real ?? "?" }),
       said.network, said.resize, said.generated_format && `${said.real_format} / ${said.generated_format}`,
       said.weights && `sha256 ${String(said.weights).slice(0, 12)}`,
     ].filter(Boolean);
