@@ -19,7 +19,8 @@ from webui.core.errors import ParameterError
 from webui.core.parameters import Parameter, WidgetKind, describe
 from webui.core.validating import validate
 from webui.web.services import Services
-from webui.web.ui.forms import Form, FormServices, arrange
+from webui.web.ui.arranging import arrange
+from webui.web.ui.forms import Form, FormServices
 from webui.web.ui.page import form_services
 from webui.web.ui.values import form_help, hex_colour, split_mask, uploaded_file
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,8 @@ from webui.core.parameters import FILE_KINDS, Parameter, describe
 from webui.core.specs import PipelineSpec
 
 from . import viewer
+from .answers import answer, refusal
+from .arranging import arrange, slug, stands_first
 from .options import ModelOptions
 from .presets import PresetStore
 from .widgets import Files, Widget, WidgetFactory
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 
 QUIET: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """For every event of the page: none waits in Gradio's queue, covers anything with a spinner, or is part of an API."""
-
-_answers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -38,25 +37,6 @@ class FormServices:
     files: Files
     submit: Callable[[str, Mapping[str, Any]], Any]
     """(pipeline, raw parameters) -> Job. Raises LifelikeError."""
-
-
-def slug(pipeline: str) -> str:
-    """A pipeline's id as part of an ``elem_id``."""
-    return pipeline.replace(".", "-").replace("_", "-")
-
-
-def arrange(rows: Sequence[Parameter]) -> list[tuple[Parameter, ...]]:
-    """The rows of each widget, in the order declared: width and height share one, and so do an image and its mask."""
-    by_name = {row.name: row for row in rows}
-    joined = {
-        row.extra["mask"]: row.name for row in rows if row.kind == "image_mask" and row.extra.get("mask") in by_name
-    }
-    if all(name in by_name and by_name[name].kind == "size" for name in ("width", "height")):
-        joined["height"] = "width"
-    partners = {owner: name for name, owner in joined.items()}
-    return [
-        (row, by_name[partners[row.name]]) if row.name in partners else (row,) for row in rows if row.name not in joined
-    ]
 
 
 class Form:
@@ -77,7 +57,7 @@ class Form:
         """Called once, inside an open Blocks."""
         with gr.Row(elem_classes="ll-work", elem_id=f"work-{self.slug}", equal_height=False):
             with gr.Column(elem_classes="ll-first", min_width=0):
-                self._build_rows([rows for rows in arrange(self.rows) if _first(rows[0])])
+                self._build_rows([rows for rows in arrange(self.rows) if stands_first(rows[0])])
                 with gr.Row(elem_classes="ll-go", equal_height=True):
                     words = "Generate" if self.spec.outputs in ("image", "video", "audio") else "Start"
                     generate = gr.Button(
@@ -124,7 +104,7 @@ class Form:
         return gr.Button(holder.title, elem_id=name, elem_classes="ll-small", min_width=0, scale=0)
 
     def _build_settings(self) -> None:
-        rest = [rows for rows in arrange(self.rows) if not _first(rows[0])]
+        rest = [rows for rows in arrange(self.rows) if not stands_first(rows[0])]
         for advanced in (False, True):
             part = [rows for rows in rest if rows[0].advanced is advanced]
             if not part:
@@ -232,7 +212,7 @@ class Form:
         try:
             return self._submitted(self.collect(values))
         except LifelikeError as error:
-            return _answer(_refusal(error))
+            return answer(refusal(error))
 
     def apply(self, event: gr.EventData) -> list[Any]:
         """Set ``params``, as viewer or gallery ask; with ``fresh``, the rest to defaults; with ``start``, run it."""
@@ -243,23 +223,23 @@ class Form:
             automatic = self._automatic({**self.defaults, **params})
             params = {**self.defaults, **automatic, **params}
         outcome, updates = self.shown(params)
-        answer = _answer(outcome)
+        told = answer(outcome)
         if asked.get("start") and not outcome.get("errors"):
             try:
-                answer = self._submitted({**self.defaults, **params})
+                told = self._submitted({**self.defaults, **params})
             except LifelikeError as error:
-                answer = _answer(_refusal(error))
-        return [answer, self._automatic({**self.defaults, **params}), *updates]
+                told = answer(refusal(error))
+        return [told, self._automatic({**self.defaults, **params}), *updates]
 
     def hand_over(self, holder: PipelineSpec, row: Parameter, *values: Any) -> str:
         """What differs from the defaults, for the form of ``holder``: this pipeline's id and its parameters."""
         try:
             raw = self.collect(values)
         except LifelikeError as error:
-            return _answer(_refusal(error))
+            return answer(refusal(error))
         usual = json.loads(json.dumps(self.defaults, default=str))  # lists where declarations have tuples
         changed = {name: value for name, value in raw.items() if value != usual.get(name)}
-        return _answer({"send": {"pipeline": holder.id, "params": {row.of: self.spec.id, row.name: changed}}})
+        return answer({"send": {"pipeline": holder.id, "params": {row.of: self.spec.id, row.name: changed}}})
 
     @staticmethod
     def _lists_of(widget: Widget, name: str) -> bool:
@@ -297,7 +277,7 @@ class Form:
         known = {row.name for row in self.rows}
         params = {key: value for key, value in self._services.presets.get(self.spec.id, name).items() if key in known}
         outcome, updates = self.shown(params)
-        return [_answer(outcome), self._automatic({**self.defaults, **params}), *updates]
+        return [answer(outcome), self._automatic({**self.defaults, **params}), *updates]
 
     def save_preset(self, name: str | None, *values: Any) -> list[Any]:
         """Seeds and files are left out: a preset is a way of working, not one picture."""
@@ -306,15 +286,15 @@ class Form:
             params = {key: value for key, value in self.collect(values, files=False).items() if key not in left_out}
             kept = self._services.presets.save(self.spec.id, name or "", params)
         except LifelikeError as error:
-            return [_answer(_refusal(error)), gr.skip()]
-        return [_answer({"said": "The preset is saved."}), self._preset_list(kept)]
+            return [answer(refusal(error)), gr.skip()]
+        return [answer({"said": "The preset is saved."}), self._preset_list(kept)]
 
     def delete_preset(self, name: str | None) -> list[Any]:
         try:
             self._services.presets.delete(self.spec.id, name or "")
         except LifelikeError as error:
-            return [_answer(_refusal(error)), gr.skip()]
-        return [_answer({"said": "The preset is deleted."}), self._preset_list()]
+            return [answer(refusal(error)), gr.skip()]
+        return [answer({"said": "The preset is deleted."}), self._preset_list()]
 
     def _preset_list(self, chosen: str | None = None) -> Any:
         """The box of presets with the names there are now."""
@@ -440,29 +420,4 @@ class Form:
         except Exception as error:  # the page must answer whatever a service does
             log.exception("submitting %s failed", self.spec.id)
             raise LifelikeError(f"The job could not be queued: {error}", hint="The server's log says more.") from error
-        return _answer({"job": job.id, "form": raw})
-
-
-def _first(row: Parameter) -> bool:
-    """Whether a parameter stands above the button: what to make, and from what."""
-    if row.advanced or row.group:
-        return False
-    if row.kind == "parameters" or row.source.startswith("pipelines"):
-        return True
-    return (
-        row.kind in FILE_KINDS
-        or row.name in ("prompt", "negative_prompt")
-        or (row.required and row.kind in ("text", "folder"))
-    )
-
-
-def _refusal(error: LifelikeError) -> dict[str, Any]:
-    if isinstance(error, ParameterError):
-        fields = [{"name": one.name, "message": one.message, "got": one.got} for one in error.fields]
-        return {"errors": fields, "hint": error.hint}
-    return {"problem": error.message, "hint": error.hint}
-
-
-def _answer(content: Mapping[str, Any]) -> str:
-    """JSON for the viewer; numbered, so that the same answer twice is still a change."""
-    return json.dumps({**content, "n": next(_answers)}, ensure_ascii=False, default=str)
+        return answer({"job": job.id, "form": raw})

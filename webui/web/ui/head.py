@@ -13,7 +13,8 @@ from webui import __version__
 from webui.core.parameters import FILE_KINDS, Parameter
 
 from . import routes
-from .forms import Form, slug
+from .arranging import slug
+from .forms import Form
 from .shell import BuiltTab, in_order
 
 MAX_EXAMPLES = 6

@@ -15,7 +15,8 @@ from webui.core.specs import PipelineSpec, TabSpec
 from webui.web.services import Services
 
 from . import panels
-from .forms import Form, FormServices, slug
+from .arranging import slug
+from .forms import Form, FormServices
 
 log = logging.getLogger(__name__)
 
