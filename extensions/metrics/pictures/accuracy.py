@@ -36,6 +36,7 @@ class PromptAccuracy:
 
     def run(self, params: AccuracyParams, context: Context) -> Iterator[Artifact]:
         judge = _judge(params, context)
+        made = params.pipeline and not (params.pictures or params.pictures_file or params.images)
         pictures = opened(
             Asked(
                 "pictures",
@@ -44,15 +45,14 @@ class PromptAccuracy:
                 params.images,
                 params.pipeline,
                 params.params,
-                params.prompts if params.pipeline else None,
+                params.prompts if made else None,
                 params.seed,
                 params.samples,
                 usual=128,
             ),
             context,
         )
-        file = None if params.pipeline and not params.pictures else params.prompts
-        prompts = prompts_of(pictures, params.prompt, file, context)
+        prompts = prompts_of(pictures, params.prompt, None if made else params.prompts, context)
         asked = [judge.asked(prompt) for prompt in prompts]  # type: ignore[attr-defined]
         if not any(asked):
             raise JobFailed("the judge reads nothing that it tells apart in any of these prompts.")

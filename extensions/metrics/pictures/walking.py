@@ -80,6 +80,8 @@ def _batch(
             return images.float()
 
         def apart(a: Tensor, b: Tensor) -> Tensor:
+            if min(a.shape[-2:]) < distance.smallest_px:
+                raise JobFailed(f"{distance.name} takes pictures of {distance.smallest_px} pixels or more.")
             return distance.distance(leased["distance"], a, b)
 
         return lengths(pairs, walk, lambda points: space.map(own, points, labels), draw, apart)
