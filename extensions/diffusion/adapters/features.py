@@ -82,6 +82,13 @@ class FeatureAdapters:
                     f"{_WHAT} {title_of(unit.model)!r} gives features of {widths} channels, the UNet's are {wanted}.",
                     hint=FITTING_HINT,
                 )
+            heights = [int(feature.shape[2]) for feature in features]
+            due = _heights(pipe.unet.config.down_block_types, call.height // pipe.vae_scale_factor)
+            if heights != due:
+                raise ModelError(
+                    f"{_WHAT} {title_of(unit.model)!r} gives features of heights {heights}, the UNet's are {due}.",
+                    hint=FITTING_HINT,
+                )
             self._features.append(features)
         self.step(0, 1)
 
@@ -99,6 +106,18 @@ class FeatureAdapters:
         summed = [sum(weight * row[block] for weight, row in counted) for block in range(len(counted[0][1]))]
         rows = [feature.to(sample).expand(sample.shape[0], -1, -1, -1) for feature in summed]
         return args, {**kwargs, _RESIDUALS: rows}
+
+
+def _heights(blocks: Sequence[str], height: int) -> list[int]:
+    """Of what the blocks on the way down take features for: blocks with attention before they make it smaller, others
+    after; the last one does not.
+    """
+    found = []
+    for place, block in enumerate(blocks):
+        smaller = -(-height // 2) if place + 1 < len(blocks) else height
+        found.append(height if "Attn" in block else smaller)
+        height = smaller
+    return found
 
 
 def _tensor(picture: Image.Image, channels: int) -> torch.Tensor:
