@@ -39,6 +39,9 @@ def count(module: nn.Module) -> int:
         (lambda: MappingNetwork(512, 0, 512, 18), 2_101_248),
         # The published 26,219,627 count the 1x1 convolutions of the lower resolutions, which growing leaves behind.
         (lambda: StyleGAN1Generator(1024), 26_219_627 - 7_608),
+        # Configurations T and R of the paper at 256 px: 23.3 and 15.8 million.
+        (lambda: StyleGAN3Generator(256, channel_base=16384), 23_320_443),
+        (lambda: StyleGAN3Generator(256, channel_max=1024, kernel=1, radial=True), 15_779_565),
         (lambda: BigGANGenerator(128), 70_433_988),
         (lambda: BigGANDiscriminator(128), 87_982_370),
         (lambda: BigGANDeepGenerator(layers=LAYERS_128), 50_388_609),
