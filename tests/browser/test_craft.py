@@ -1,0 +1,138 @@
+"""From picture to picture in a real browser, with the starter: sketches, and what forms send each other."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import WAIT_MS, Server, serving
+from tests.browser.test_page import open_tab, open_tab_of_form
+
+expect.set_options(timeout=WAIT_MS)
+
+PROMPT = "a smiling person with red hair, blue background"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from serving(tmp_path_factory.mktemp("starter"), whole=True)
+
+
+@pytest.fixture(scope="module")
+def person(server: Server) -> dict[str, Any]:
+    """A picture of the starter, of the shape of an artifact."""
+    params = {"prompt": PROMPT, "negative_prompt": "hat", "seed": 2**40 + 3, "steps": 4, "guidance_scale": 3.5}
+    return dict(server.finished("diffusion.txt2img", params)["artifacts"][0])
+
+
+def pixels(server: Server, address: str) -> np.ndarray:
+    answer = httpx.get(server.url + address, timeout=60)
+    answer.raise_for_status()
+    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB")).astype(int)
+
+
+def drag(page: Page, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """A stroke on a canvas, from one share of its sides to another."""
+    box = page.locator(selector).last.bounding_box()
+    assert box is not None
+    at = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in (start, end)]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=12)
+    page.mouse.up()
+
+
+def test_a_sketch_is_drawn_and_becomes_the_beginning(page: Page, server: Server) -> None:
+    open_tab(page, "tools")
+    open_tab_of_form(page, "sketch-blend")
+    field = page.locator("#f-sketch-blend-image")
+    field.get_by_role("button", name="Draw").click()
+    expect(page.locator(".ll-sketch-canvas")).to_be_visible()
+    page.locator('.ll-swatch[data-colour="#c8402f"]').click()
+    drag(page, ".ll-sketch-canvas", (0.1, 0.25), (0.4, 0.25))
+    page.locator('.ll-swatch[data-colour="#2f6fb5"]').click()
+    drag(page, ".ll-sketch-canvas", (0.1, 0.75), (0.4, 0.75))
+    drag(page, ".ll-sketch-canvas", (0.6, 0.1), (0.6, 0.9))
+    page.keyboard.press("Control+z")
+    page.get_by_role("button", name="Use this").click()
+    expect(field.locator("figure img")).to_be_visible()
+    field.get_by_role("button", name="Draw").click()  # on the picture now
+    page.get_by_role("button", name="Take a colour from the picture").click()
+    box = page.locator(".ll-sketch-canvas").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)
+    expect(page.locator(".ll-sketch-own")).to_have_value("#c8402f")
+    drag(page, ".ll-sketch-canvas", (0.8, 0.5), (0.9, 0.5))
+    page.get_by_role("button", name="Use this").click()
+    expect(page.locator("dialog.ll-sketch")).to_have_count(0)
+    page.click("#go-sketch-blend")
+    made = page.locator("#viewer-sketch-blend .ll-tile[data-artifact]")
+    expect(made).to_have_count(1)
+    picture = pixels(server, f"/api/v1/artifacts/{made.get_attribute('data-artifact')}")[:, ::-1]  # blend mirrors
+    height, width, _ = picture.shape
+    seen = [
+        tuple(picture[int(height * y), int(width * x)])
+        for x, y in ((0.25, 0.25), (0.25, 0.75), (0.6, 0.5), (0.85, 0.5))
+    ]
+    assert seen == [(200, 64, 47), (47, 111, 181), (255, 255, 255), (200, 64, 47)]
+
+
+def send(page: Page, artifact: str, label: str) -> None:
+    """From the large view, by its menu."""
+    page.locator(f'.ll-thumb[data-artifact="{artifact}"] .ll-thumb-open').click()
+    page.locator(".ll-side").get_by_role("button", name="Send to ...").click()
+    page.get_by_role("menuitem", name=label, exact=True).click()
+    expect(page.locator("dialog.ll-lightbox")).to_be_hidden()
+
+
+FORMS = ("img2img", "inpaint", "edit", "upscale")
+TITLES = {"img2img": "Image to image", "inpaint": "Inpaint", "edit": "Edit", "upscale": "Upscale"}
+
+
+@pytest.mark.parametrize("source", ["txt2img", "img2img", "inpaint", "upscale"])
+def test_a_picture_is_sent_to_every_form(
+    server: Server, person: dict[str, Any], open_page: Callable[..., Page], source: str
+) -> None:
+    """With its words, model, sampling and seed, where the other form means the same by them."""
+    image = f"artifact:{person['id']}"
+    small = {
+        "prompt": PROMPT,
+        "negative_prompt": "hat",
+        "seed": 2**40 + 9,
+        "steps": 4,
+        "guidance_scale": 3.5,
+        "strength": 0.5,
+    }
+    params: dict[str, dict[str, Any]] = {
+        "img2img": {**small, "image": image},
+        "inpaint": {**small, "image": image, "mask_by": "colour", "mask_tolerance": 255},
+        "upscale": {"image": image},
+    }
+    made = person if source == "txt2img" else server.finished(f"diffusion.{source}", params[source])["artifacts"][0]
+    page = open_page()
+    for target in FORMS:
+        open_tab(page, "gallery")
+        send(page, made["id"], TITLES[target])
+        form = f"#f-diffusion-{target}-"
+        if target == "inpaint":
+            expect(page.locator(form + "image canvas").last).to_be_visible()
+        else:
+            expect(page.locator(form + "image figure img")).to_have_attribute("src", re.compile(re.escape(made["id"])))
+        if target == "upscale" or source == "upscale":
+            continue
+        expect(page.locator(form + "seed .ll-input")).to_have_value(str(made["seed"]))
+        if target == "edit":
+            expect(page.locator(form + "prompt textarea")).to_have_value("")
+            continue
+        expect(page.locator(form + "prompt textarea")).to_have_value(PROMPT)
+        expect(page.locator(form + "negative_prompt textarea")).to_have_value("hat")
+        expect(page.locator(form + "steps input[type=number]")).to_have_value("4")
+        expect(page.locator(form + "guidance_scale input[type=number]")).to_have_value("3.5")
