@@ -68,6 +68,9 @@ What is compared, and how
 - CMMD is published as code, not as a package: it is compared with the sum over all pairs written out.
 - CLIP, DINOv2, VGG16 and the Inception network are held to 1e-4 of transformers, torchvision and torch-fidelity by
   `extensions/metrics/tests/test_networks.py` at every run of the tests.
+- *Dead leaves* are pictures of 256 px with the statistics of natural scenes (`extensions/metrics/tests/leaves.py`).
+  MS-SSIM of piq and pytorch-msssim is the mean over channels after the product over scales, ours before. Trunks of
+  LPIPS are random, its weights of channels too.
 
 Versions: {versions}.
 """

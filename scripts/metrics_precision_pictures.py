@@ -22,7 +22,7 @@ from extensions.metrics.pictures.scene_statistics import grey, halve
 from extensions.metrics.tests.leaves import Pixels, blurred, dead_leaves, noisy
 
 PACKAGES = ("scikit-image", "piq", "pytorch-msssim", "lpips", "libsvm-official")
-ON = "dead leaves of 256 px, noisy"
+ON = "dead leaves, noise of 12"
 Said = tuple[str, str, str, float, float]
 """Quantity, against, on, ours, theirs."""
 
@@ -45,7 +45,7 @@ def _pair() -> tuple[Pixels, Pixels]:
 def _scikit() -> Iterator[Said]:
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-    for on, spoil in ((ON, noisy), (ON.replace("noisy", "blurred"), blurred)):
+    for on, spoil in (("dead leaves, noise of 3", noisy), ("dead leaves, blur of 3", blurred)):
         clean = dead_leaves(5, 256, 1500)
         worse = spoil(clean, 3)
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
@@ -140,4 +140,4 @@ def _libsvm() -> Iterator[Said]:
         ]
         paths[1].write_text("\n".join(["x", "-1 1", *lines]) + "\n", encoding="ascii")
         ours = read_regression(*paths).score(features)
-    yield "BRISQUE's regression, a model trained for this", "libsvm", "dead leaves of 256 px", ours, float(theirs)
+    yield "BRISQUE's regression, a model trained for this", "libsvm", "dead leaves", ours, float(theirs)
