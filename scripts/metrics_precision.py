@@ -66,8 +66,9 @@ What is compared, and how
 - prdc counts a picture on the edge of a ball as outside (`<`), the paper and this project as inside (`<=`): without
   ties they are equal.
 - CMMD is published as code, not as a package: it is compared with the sum over all pairs written out.
-- The Inception network is ours, and held to 1e-4 of torch-fidelity's by `extensions/metrics/tests/test_networks.py`. CLIP and
-  DINOv2 are transformers' own classes, their configurations read from the weights (held there too); VGG16 is torchvision's.
+- The Inception network is ours, and held to 1e-4 of torch-fidelity's by `extensions/metrics/tests/test_networks.py`.
+  CLIP and DINOv2 are transformers' own classes, their configurations read from the weights (held there too); VGG16 is
+  torchvision's.
 - *Dead leaves* are pictures of 256 px with the statistics of natural scenes (`extensions/metrics/tests/leaves.py`).
   MS-SSIM of piq and pytorch-msssim is the mean over channels after the product over scales, ours before. Trunks of
   LPIPS are random, its weights of channels too.
