@@ -39,7 +39,7 @@ def real(studio: Studio) -> Path:
 
 @pytest.fixture(scope="session")
 def made(studio: Studio) -> Path:
-    return write_pictures(studio.settings.data_dir / "sets" / "made", 60, 2, shift=60)
+    return write_pictures(studio.settings.data_dir / "sets" / "made", 64, 2, shift=60)
 
 
 @pytest.fixture(scope="session")

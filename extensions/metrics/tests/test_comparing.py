@@ -30,7 +30,7 @@ def test_a_score_has_value_interval_floor_and_protocol(compared: Outcome) -> Non
     assert fd["low"] <= fd["value"] <= fd["high"]
     assert 0 < fd["real_vs_real"] < fd["value"]
     assert told["real"] == 80
-    assert told["generated"] == 60
+    assert told["generated"] == 64
     protocol = told["protocol"]
     assert protocol["network"] == "starter.judge"
     assert len(protocol["weights"]) == 64
@@ -44,7 +44,7 @@ def test_the_record_has_a_line_for_each_score(compared: Outcome, studio: Studio)
     path = next(p for r, p in zip(compared.records, compared.paths, strict=True) if r.kind == "file")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [row["score"] for row in rows] == ["FD-starter", "KD-starter", "Density-starter", "Coverage-starter"]
-    assert all(row["n_generated"] == 60 and row["seed"] == 2020 and row["weights"] for row in rows)
+    assert all(row["n_generated"] == 64 and row["seed"] == 2020 and row["weights"] for row in rows)
     history = studio.settings.data_dir / "metrics" / "scores.jsonl"
     assert compared.job.id in history.read_text(encoding="utf-8")
 
