@@ -69,6 +69,22 @@ def test_the_forms_of_a_custom_tab_are_found_in_its_sub_tabs(tmp_path: Path) -> 
     built_in.library.close()
 
 
+def test_a_form_without_a_model_names_the_folder_that_is_missing_one(tmp_path: Path) -> None:
+    others = tuple(
+        one.parent.name
+        for one in (ROOT / "extensions").glob("*/extension.toml")
+        if one.parent.name not in ("gan", "diffusion")
+    )
+    built_in = build_services(Settings(data_dir=tmp_path, models_dirs=(tmp_path,), disabled_extensions=others))
+    with closed_loops():
+        tabs = shell.build_tabs(built_in, form_services(built_in))
+    told = {form["pipeline"]: form for form in head.config(tabs, {}, "en")["forms"]}
+    assert told["gan.sample"]["needs_model"]
+    assert told["gan.sample"]["model_folder"] == "models/gan"
+    assert told["diffusion.txt2img"]["model_folder"] == "models/checkpoints"
+    built_in.library.close()
+
+
 def test_one_pipeline_in_two_tabs_has_two_names(services: Services) -> None:
     with closed_loops():
         tabs = shell.build_tabs(services, form_services(services))

@@ -171,7 +171,8 @@ class Catalog:
         if not ref:
             found = self.default(kind)
             if found is None:
-                raise NotFound(f"There is no {kind_words(kind)} yet.", hint=f"Put one into {self._place(kind)}.")
+                place = self._settings.models_dirs[0] / self.folder_of(kind)
+                raise NotFound(f"There is no {kind_words(kind)} yet.", hint=f"Put one into {place}.")
             return found
         paths = self._allow_paths if allow_paths is None else allow_paths
         return (
@@ -181,10 +182,12 @@ class Catalog:
             or self._unlisted(ref, kind, paths)
         )
 
-    def _place(self, kind: str) -> Path:
-        """Where a file of ``kind`` is put: the folder that its extension names, below the first models folder."""
-        named = (one.folders[0] for one in self._kinds if one.id in kinds_of(kind) and one.folders)
-        return self._settings.models_dirs[0] / next(named, "")
+    def folder_of(self, kind: str) -> str:
+        """The folder below one of models that files of ``kind`` are put into: their extension's, or the usual one."""
+        wanted = kinds_of(kind)
+        named = [one.folders[0] for one in self._kinds if one.id in wanted and one.folders]
+        usual = [folder for folder, its_kind in _FOLDER_KINDS.items() if its_kind in wanted]
+        return next(iter([*named, *usual]), "checkpoints")
 
     def _listed(self, ref: str, kind: str) -> ModelEntry | None:
         """The entry whose reference, title or file name ``ref`` is. Usable ones of the kind go first."""

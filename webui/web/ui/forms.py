@@ -399,6 +399,10 @@ class Form:
                     sizes[ref] = [int(suggests["width"]), int(suggests["height"])]
         return sizes
 
+    def model_folder(self, row: Parameter) -> str:
+        """Where what ``row`` offers is put."""
+        return self._services.options.folder_of(row.source)
+
     def held(self) -> dict[str, Any] | None:
         """Of a form whose pipeline runs others: the fields for which one and its parameters, and which it can run."""
         for row in self.rows:

@@ -71,6 +71,7 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
         "models": model.source.split("|") if model else [],
         "model": str(form.defaults.get(model.name) or "") if model else "",
         "needs_model": model is not None and not form.defaults.get(model.name),
+        "model_folder": form.model_folder(model) if model else "",
         "sizes": form.model_sizes(),
         "examples": [dict(one) for one in form.examples()[:MAX_EXAMPLES]],
     }

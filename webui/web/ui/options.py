@@ -64,6 +64,10 @@ class ModelOptions:
         usable = [entry for entry in self._catalog.entries(kind) if entry.usable]
         return [(label, ref) for ref, label in titles(usable)]
 
+    def folder_of(self, kind: str) -> str:
+        """The folder that models of ``kind`` are put into, as a person sees it: ``models/checkpoints``."""
+        return f"models/{self._catalog.folder_of(kind)}".rstrip("/")
+
     def _listed(self, name: str) -> Sequence[str]:
         try:
             return tuple(str(one) for one in self._lists[name]())

@@ -388,7 +388,7 @@ Lifelike.viewer = (() => {
     advice(examples) {
       const form = this.form;
       if (form.needs_model && form.outputs === "image")
-        return [t("A model is needed"), t("Put a model file into models/checkpoints, then press Refresh beside the list of models.")];
+        return [t("A model is needed"), t("Put a model file into {folder}, then press Refresh beside the list of models.", { folder: form.model_folder })];
       if (form.needs_model) return [t(form.title), t("There is no such file yet: put one into a folder of models, then press Refresh beside the list.")];
       if (form.needs_file) return [t("A picture to begin with"), t("Put one into the form, or send one here from the gallery; then press Generate.")];
       if (form.outputs !== "image") return [t(form.title), t("Fill in the form and press Start.")];
