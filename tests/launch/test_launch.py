@@ -287,7 +287,13 @@ def test_interrupt_while_waiting_ends_quietly(project: Project) -> None:
         constraints.write_text("tiny==2.0\ntorch==3.0\ntorchvision==4.0\n", encoding="utf-8")
         env = {**project.env, "PIP_INDEX_URL": f"http://127.0.0.1:{mute.getsockname()[1]}"}
         start = subprocess.Popen(
-            project.command("setup"), env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
+            project.command("setup"),
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # Tests that a shell runs in the background inherit that interrupts are ignored; a terminal's do not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         mute.settimeout(60)
         connection, _ = mute.accept()
