@@ -122,7 +122,7 @@ def test_a_reload_finds_the_running_job_and_the_form_again(page: Page) -> None:
 
 
 def test_stop_ends_a_running_job_and_takes_waiting_ones_out(page: Page, server: Server) -> None:
-    set_slow(page, 1.0)
+    set_slow(page, 1.5)  # still running when the second one has come to wait, on a slow machine too
     page.click(GENERATE)
     expect(page.locator(STAGE + " .ll-status-text")).to_contain_text("step")
     page.click(GENERATE)
