@@ -438,7 +438,9 @@ class Application(Protocol):
         """
 
     @property
-    def settings(self) -> Mapping[str, Any]: ...
+    def settings(self) -> Mapping[str, Any]:
+        """The application's; the extension's own are at ``["extensions"][<id>]``."""
+
     def folders(self, name: str) -> Sequence[Path]:
         """As ``Context.folders``. (1.3)"""
 
