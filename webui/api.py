@@ -16,6 +16,7 @@ from .core.declaring import (
     boolean,
     choice,
     colour,
+    consent,
     dynamic_choice,
     dynamic_choices,
     file,
@@ -69,7 +70,7 @@ from .core.validating import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-API_VERSION = "1.4"
+API_VERSION = "1.5"
 """Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
 major.
 """
@@ -422,6 +423,38 @@ class ImageContext(Protocol):
     def recipe(self) -> Recipe: ...
     @property
     def index(self) -> int: ...
+    @property
+    def pipeline(self) -> PipelineSpec:
+        """What made it. (1.5)"""
+
+    @property
+    def must_mark(self) -> bool:
+        """Whether it is kept only with a mark of its origin: it took a run that needs consent. (1.5)"""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The extension's own settings. (1.5)"""
+
+    def folders(self, name: str) -> Sequence[Path]:
+        """As ``Context.folders``. (1.5)"""
+
+    def warn(self, message: str) -> None:
+        """As ``Context.warn``. (1.5)"""
+
+    def open_file(self, ref: str) -> Path:
+        """As ``Context.open_file``: what the job was given. (1.5)"""
+
+
+class FileContext(ImageContext, Protocol):
+    """What ``mark_file`` knows of the file. (1.5)"""
+
+    @property
+    def kind(self) -> str:
+        """image, video, audio or file."""
+
+    @property
+    def media_type(self) -> str:
+        """Such as image/png; the files that the hook is given have no ending."""
 
 
 class Application(Protocol):
@@ -542,6 +575,13 @@ class Hooks:
         """
 
     @hookspec
+    def mark_file(self, source: Path, target: Path, context: FileContext) -> bool | None:
+        """In the worker, on a file that is finished and has no name yet: whether ``target``, which is not there, was
+        written as its marked form. An error keeps ``source`` and adds a warning; where a mark must be, it fails the
+        job. (1.5)
+        """
+
+    @hookspec
     def artifact_saved(self, record: ArtifactRecord) -> None:
         """In the worker, after an artifact is on disk. Errors are logged."""
 
@@ -574,6 +614,7 @@ __all__ = [
     "FeatureExtractor",
     "FeatureNetwork",
     "FieldError",
+    "FileContext",
     "Findings",
     "Hooks",
     "ImageContext",
@@ -611,6 +652,7 @@ __all__ = [
     "boolean",
     "choice",
     "colour",
+    "consent",
     "describe",
     "dynamic_choice",
     "dynamic_choices",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from .consent import check_consent
 from .errors import ExtensionError, FieldError, LifelikeError, NotFound, ParameterError
 from .parameters import Parameter
 from .specs import PipelineSpec
@@ -49,6 +50,7 @@ class Acceptor:
     def __call__(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raises ParameterError; ExtensionError where ``spec.accept`` breaks."""
         values = freeze(spec.params, raw, choose_model=self._choose_model, intern=self.intern)
+        check_consent(spec, values)
         if spec.accept is None:
             return values
         try:

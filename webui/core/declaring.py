@@ -276,6 +276,18 @@ def boolean(default: bool, *, label: str, help: str = "", group: str = "", advan
     return _declare(default, "boolean", label, help=help, group=group, advanced=advanced)
 
 
+def consent() -> Any:
+    """Whether everyone shown agreed, under the name ``consent``: a ``PipelineSpec`` with ``needs_consent`` has it, and
+    a job of that without it is refused. (1.5)
+    """
+    return _declare(
+        False,
+        "boolean",
+        "Everyone shown agreed to this",
+        help="Kept with the job. What is made is marked as made by a machine.",
+    )
+
+
 def image(
     default: str | None = None, *, label: str, help: str = "", group: str = "", advanced: bool = False, mask: str = ""
 ) -> Any:

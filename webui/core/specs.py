@@ -66,6 +66,10 @@ class PipelineSpec:
     """Whether a run that was stopped leaves its ``work_dir``, from which the job goes on when it is resumed. A failed
     one does so in any case. (1.4)
     """
+    needs_consent: bool = False
+    """Whether it makes a real person's picture show what it never showed. Its parameters then have ``consent =
+    webui.api.consent()``, a job without it is refused, and nothing that it makes is kept unmarked. (1.5)
+    """
     accept: Callable[[Any, Acceptance], Mapping[str, Any]] | None = None
     """Called when a job is accepted, with its frozen parameters: checks what a declaration cannot say, and answers the
     parameters that the job will run with. Light: it runs in the web process. Raises ParameterError.

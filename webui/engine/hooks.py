@@ -5,16 +5,19 @@ out.
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
-from webui.core.errors import ExtensionError, LifelikeError
+from webui.core.errors import ExtensionError, JobFailed, LifelikeError
 from webui.core.jobs import Job
 from webui.core.recipes import Recipe
+from webui.core.specs import ArtifactKind, PipelineSpec
 
 if TYPE_CHECKING:
     from webui.plugins.host import ExtensionHost, HookResult
@@ -29,15 +32,30 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PictureContext:
-    """``webui.api.ImageContext``."""
+    """``webui.api.FileContext``."""
 
     job: Job
     recipe: Recipe
     index: int
+    pipeline: PipelineSpec
+    must_mark: bool
+    folders: Callable[[str], Sequence[Path]]
+    warn: Callable[[str], None]
+    open_file: Callable[[str], Path]
+    settings_of: Callable[[str], Mapping[str, Any]]
+    """Raises SetupError where an extension's settings are wrong."""
+    extension: str = ""
+    """Whose hook is called."""
+    kind: ArtifactKind = "image"
+    media_type: str = ""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.settings_of(self.extension)
 
 
 class JobHooks:
-    """Calls ``prepare_job``, ``process_image`` and the observers for a worker's jobs.
+    """Calls ``prepare_job``, ``process_image``, ``mark_file`` and the observers for a worker's jobs.
 
     A hook that fails three times in a row is suspended until the worker is started again; each job without it says so.
     """
@@ -91,7 +109,7 @@ class JobHooks:
         recipe = context.recipe
         for extension in self._active("process_image", warn):
             # Each gets a copy: what one changes in place before it fails must not reach the picture.
-            given = PictureContext(context.job, recipe, context.index)
+            given = replace(context, recipe=recipe, extension=extension)
             result = self._call(extension, "process_image", warn, image=image.copy(), context=given)
             if result.error is not None:
                 warn(f"extension {extension!r} failed on the picture, which is kept: {_said(result.error)}", extension)
@@ -105,6 +123,28 @@ class JobHooks:
                     f"extension {extension!r}: process_image answered a {met}, expected a PIL image or None", extension
                 )
         return image, recipe
+
+    def mark(self, path: Path, context: PictureContext, warn: Warn) -> None:
+        """Let every extension mark the file at ``path``, in place. Raises JobFailed where it must be marked and one
+        could not, or none did.
+        """
+        marked, target = False, path.with_name(f"{path.name}-marked")
+        for extension in self._active("mark_file", warn):
+            given = replace(context, extension=extension)
+            try:
+                result = self._call(extension, "mark_file", warn, source=path, target=target, context=given)
+                if result.error is not None and context.must_mark:
+                    raise _unmarked(context, f"{extension} could not: {_said(result.error)}") from result.error
+                if result.error is not None:
+                    kept = f"extension {extension!r} could not mark the file, which is kept: {_said(result.error)}"
+                    warn(kept, extension)
+                elif result.value and target.is_file():
+                    os.replace(target, path)
+                    marked = True
+            finally:
+                target.unlink(missing_ok=True)
+        if context.must_mark and not marked:
+            raise _unmarked(context, "no extension did")
 
     def observe(self, hook: str, **arguments: Any) -> None:
         """``artifact_saved`` or ``job_finished`` of every extension; errors are logged."""
@@ -133,6 +173,13 @@ class JobHooks:
             log.warning("%s", message)
             warn(message, extension)
         return result
+
+
+def _unmarked(context: PictureContext, why: str) -> JobFailed:
+    return JobFailed(
+        f"{context.pipeline.title}: what it makes is kept only with a mark that a machine made it, and {why}.",
+        hint="The extension provenance marks files: the Extensions tab says whether it is loaded.",
+    )
 
 
 def _quiet(message: str, extension: str) -> None:

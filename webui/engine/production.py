@@ -12,12 +12,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from webui.core.consent import check_consent
 from webui.core.errors import ExtensionError, JobFailed, NotFound
 from webui.core.jobs import ArtifactRecord, Job, JobArtifact
 from webui.core.parameters import Params
 from webui.core.recipes import Recipe
 from webui.core.specs import Artifact, PipelineSpec
 from webui.core.validating import validate
+from webui.plugins.settings import extension_settings
 
 from .context import Emit, JobContext, JobWarnings, Place, Surroundings
 from .device import fresh_state
@@ -29,12 +31,20 @@ log = logging.getLogger(__name__)
 
 
 def checked_job(around: Surroundings, job: Job) -> tuple[PipelineSpec, Params]:
-    """The pipeline and the parameters of a job. Raises NotFound, ParameterError."""
+    """The pipeline and the parameters of a job. Raises NotFound, ParameterError; JobFailed where what it makes must be
+    marked and no extension does.
+    """
     spec = around.host.pipelines.get(job.pipeline)
     if spec is None:
         raise NotFound(
             f"there is no pipeline {job.pipeline!r}.",
             hint="Its extension is not loaded: `ext list` and the Extensions tab say why.",
+        )
+    check_consent(spec, job.params)
+    if spec.needs_consent and not around.host.implementers("mark_file"):
+        raise JobFailed(
+            f"{spec.title}: what it makes is kept only with a mark that a machine made it, and no extension marks.",
+            hint="Enable the extension provenance.",
         )
     return spec, validate(spec.params, job.params)
 
@@ -74,6 +84,8 @@ class Production:
         self._cancelled = cancelled
         self._outer = outer
         self._place = place or Place(0)
+        self._took_marked = False
+        """Whether a run within this one needs consent: what this one makes of it is marked too."""
         self._may_have_earlier = bool(done_indices) or job.attempts > 1
         said: Any = {"warnings": warnings, "cancelled": cancelled, "production": self}
         self.context: JobContext = (
@@ -130,15 +142,36 @@ class Production:
         artifact = checked(given, self.spec)
         recipe = self._recipe(artifact)
         said_before = len(self._warnings.messages)
+        seen = self._seen(artifact, recipe)
         if artifact.kind == "image":
-            seen = PictureContext(self._job, recipe, artifact.index)
             image, recipe = self._hooks.process(artifact.data, seen, self._warnings.say)
             artifact = dataclasses.replace(artifact, data=image)
             if is_flat(image):
                 self._warnings.say(f"picture {artifact.index + 1}: the picture is one flat colour")
-        return self._keep(artifact, recipe, tuple(self._warnings.messages[said_before:]))
+        return self._keep(artifact, dataclasses.replace(seen, recipe=recipe), said_before)
 
-    def _keep(self, artifact: Artifact, recipe: Recipe, warnings: tuple[str, ...]) -> ArtifactRecord:
+    @property
+    def must_mark(self) -> bool:
+        """Whether what it saves must be marked: it needs consent itself, or took part of what does."""
+        return self.spec.needs_consent or self._took_marked or (self._outer is not None and self._outer.must_mark)
+
+    def _seen(self, artifact: Artifact, recipe: Recipe) -> PictureContext:
+        """What hooks are told of an artifact."""
+        around = self._around
+        return PictureContext(
+            self._job,
+            recipe,
+            artifact.index,
+            self.spec,
+            self.must_mark,
+            around.settings.folders,
+            self._warnings.say,
+            around.uploads.path,
+            functools.partial(extension_settings, around.settings, around.host),
+            kind=artifact.kind,
+        )
+
+    def _keep(self, artifact: Artifact, seen: PictureContext, said_before: int) -> ArtifactRecord:
         """Into the library; of a run within a run, at its place among the artifacts of the job, with its own recipe."""
         if self._place.take is not None:
             self._place.take(artifact)
@@ -146,11 +179,16 @@ class Production:
         if self._outer is not None:
             index = self._place.index + artifact.index
             moved = dataclasses.replace(artifact, index=index, title=self._place.title or artifact.title)
-            record = self._outer._keep(moved, recipe, warnings)
+            record = self._outer._keep(moved, dataclasses.replace(seen, index=index), said_before)
             self._outer.context.note_saved(index)
             self.records.append(record)
             return record
-        record = self._around.files.save(artifact, self._job, recipe).model_copy(update={"warnings": warnings})
+
+        def mark(path: Path, media_type: str) -> None:
+            self._hooks.mark(path, dataclasses.replace(seen, media_type=media_type), self._warnings.say)
+
+        record = self._around.files.save(artifact, self._job, seen.recipe, mark)
+        record = record.model_copy(update={"warnings": tuple(self._warnings.messages[said_before:])})
         self.records.append(record)
         self._emit(JobArtifact(job_id=self._job.id, artifact=record))
         self._hooks.observe("artifact_saved", record=record)
@@ -176,6 +214,7 @@ class Production:
         if self.context.models.leased:
             raise self._broken("runs another pipeline while it holds a lease, which that one may wait for for ever")
         inner = self._inner(pipeline, raw, place)
+        self._took_marked = self._took_marked or inner.spec.needs_consent
         done = False
         try:
             with fresh_state(inner._job.params):
@@ -186,6 +225,7 @@ class Production:
         except BaseException as error:  # SystemExit too: it ends this run, not the worker
             fault = settled(error, inner.spec, self._cancelled, self._around)
         finally:
+            self._took_marked = self._took_marked or inner._took_marked
             inner.context.close(keep_work=not done)
         if not done:
             raise fault

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,12 @@ from .naming import (
 from .sidecar import read_sidecar, sidecar_json, sidecar_of, table_or_json, wrong_data
 
 _IMAGE_ENDINGS = frozenset({"png", "jpg", "jpeg", "webp"})
+_MARKED_KINDS = frozenset({"image", "video", "audio", "file"})
 _QUEUE_DAYS_S = 7 * 86_400.0
+
+
+Mark = Callable[[Path, str], None]
+"""(a finished file that has no name yet, its media type): may rewrite it."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,12 @@ class LibraryFiles:
         self.image_format: ImageFormat = image_format
         self.quality = quality
 
-    def save(self, artifact: Artifact, job: Job, recipe: Recipe) -> ArtifactRecord:
+    def save(self, artifact: Artifact, job: Job, recipe: Recipe, mark: Mark | None = None) -> ArtifactRecord:
         """Write ``artifact`` of ``job``: all or nothing. An earlier file of the same job and index is replaced.
 
-        ``data`` by kind: see ``Artifact``. A finished file is moved. Raises JobFailed for data of another type,
-        OSError where the disk fails.
+        ``data`` by kind: see ``Artifact``. A finished file is moved. ``mark`` may rewrite a picture, video, audio or
+        file before it gets its name; what it raises is passed on, and nothing is kept. Raises JobFailed for data of
+        another type, OSError where the disk fails.
         """
         recipe_json = infotext.clean_text(recipe.to_json())
         size: tuple[int, int] | None = None
@@ -93,6 +99,8 @@ class LibraryFiles:
         else:
             data, ending = table_or_json(artifact)
             temporary, digest = self._write_temporary(data)
+        if mark is not None and artifact.kind in _MARKED_KINDS:
+            digest = self._mark(temporary, media_type(ending), mark, digest)
         name = FileName(stamp(job.created_at), artifact.seed, check_job_id(job.id), artifact.index, ending)
         target = self.root / folder_of(job.created_at) / str(name)
         size_bytes = temporary.stat().st_size
@@ -315,6 +323,22 @@ class LibraryFiles:
         temporary = self._temporary()
         write_new(temporary, data)
         return temporary, hashlib.sha256(data).hexdigest()
+
+    @staticmethod
+    def _mark(temporary: Path, media: str, mark: Mark, digest: str) -> str:
+        """The digest of the file after ``mark``."""
+        before = temporary.stat()
+        try:
+            mark(temporary, media)
+            after = temporary.stat()
+            if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
+                return digest
+            with temporary.open("rb+") as file:
+                flush(file)
+            return hash_file(temporary)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def _take_file(self, artifact: Artifact) -> tuple[Path, str]:
         """Move a pipeline's finished file to a temporary name here; copied where it lies on another file system or is

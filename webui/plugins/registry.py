@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from webui.core.consent import FIELD as CONSENT
 from webui.core.parameters import Params, describe
 from webui.core.specs import (
     ChoiceSource,
@@ -110,3 +111,7 @@ def _check(extension: str, spec: Any) -> None:
             describe(spec.params)
         except Exception as error:  # pydantic raises many kinds for what it cannot turn into a schema
             raise DeclarationError(f"{spec.id!r}: its parameters cannot be described: {error}") from error
+    if isinstance(spec, PipelineSpec) and spec.needs_consent and CONSENT not in spec.params.model_fields:
+        raise DeclarationError(
+            f"pipeline {spec.id!r} needs consent: expected the parameter consent = webui.api.consent()"
+        )
