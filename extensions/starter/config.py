@@ -159,6 +159,21 @@ class UpscalerConfig(StageConfig):
     degraded: float = Field(0.5, ge=0, le=1, description="Share of the low pictures with blur, noise or JPEG marks")
 
 
+class FacesConfig(StageConfig):
+    """The network that finds faces, their landmarks and their parts."""
+
+    size: int = Field(128, multiple_of=16, description="Side of a picture in pixels")
+    channels: tuple[int, ...] = (16, 32, 64, 96)
+    batch: int = 24
+    steps: int = Field(1500, ge=1)
+    rate: float = 2e-3
+    decay: float = 0.5
+    ema: float = 0.99
+    sigma: float = Field(1.2, description="Of a landmark's wanted heat, in cells of two pixels")
+    feature_weight: float = Field(3.0, description="Weight of brows, eyes, eyewear, nose and mouth among the parts")
+    held_out: int = Field(512, ge=16, description="Examples that it is measured on when it is finished")
+
+
 class TrainingConfig(_Part):
     """Everything that a training run depends on. The same file and seed give the same run on the same machine."""
 
@@ -187,6 +202,7 @@ class TrainingConfig(_Part):
     controlnet: ControlConfig = ControlConfig()
     lora: LoraConfig = LoraConfig()
     upscaler: UpscalerConfig = UpscalerConfig()
+    faces: FacesConfig = FacesConfig()
 
     @property
     def start_folder(self) -> Path | None:

@@ -55,6 +55,7 @@ class TrainParams(Params):
             "decoder": "Decoder polish",
             "text": "Text encoder",
             "upscaler": "Upscalers",
+            "faces": "Faces, landmarks and parts",
             "edit": "Instruction editing",
             "lora": "LoRA of each drawing style",
             "controlnet": "ControlNet of line drawings",

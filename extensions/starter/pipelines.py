@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONFIGS = Path(__file__).resolve().parent / "configs"
 _SINGLES = 1000
 # What training leaves in its folder, as it is bundled.
-MODELS = ("avatar", "judge", "edit", "controlnet", "lora", "upscaler")
+MODELS = ("avatar", "judge", "edit", "controlnet", "lora", "upscaler", "faces")
 
 
 class DrawPipeline:

@@ -22,6 +22,7 @@ _TRAINERS = {
     "judge": "judge:train_judge",
     "denoiser": "denoiser:train_denoiser",
     "upscaler": "upscaler:train_upscalers",
+    "faces": "faces:train_faces",
     "edit": "edit:train_editor",
     "lora": "lora:train_loras",
     "controlnet": "controlnet:train_controlnet",

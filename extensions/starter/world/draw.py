@@ -9,7 +9,7 @@ from PIL import Image
 
 from .attributes import Avatar
 from .extras import draw_garment, draw_headwear, draw_marks_of_age, draw_neckwear, draw_sky, light
-from .features import draw_beard, draw_eyes, draw_eyewear, draw_mouth
+from .features import Mouth, draw_beard, draw_eyes, draw_eyewear, draw_mouth
 from .hair import draw_hair_back, draw_hair_front, draw_hat
 from .palette import BACKGROUNDS, CLOTHES, HAIR, SKINS, WHITE
 from .pen import Colour, Pen, curve, mix
@@ -35,13 +35,13 @@ def pose_of(avatar: Avatar) -> Pose:
     return Pose(2.0 * u[0], 1.5 * u[1], 1 + 0.03 * u[2], 0.05 * u[3], 1.2 * u[4], 1.2 * u[5])
 
 
-def draw_avatar(avatar: Avatar, size: int = 128) -> Image.Image:
-    """RGB picture of size x size pixels, the same bytes for the same avatar and size.
+def draw_avatar(avatar: Avatar, size: int = 128, mouth: Mouth | None = None) -> Image.Image:
+    """RGB picture of size x size pixels, the same bytes for the same avatar and size; `mouth` in place of the mood's.
 
     Raises ValueError for a size outside 16..4096.
     """
     factor = SUPERSAMPLING[avatar.style]
-    large = light(_draw_flat(avatar, size, factor), avatar.lighting)
+    large = light(_draw_flat(avatar, size, factor, mouth), avatar.lighting)
     return large.reduce(factor) if avatar.style == "flat" else stylise(large, size, avatar.style, avatar.pose)
 
 
@@ -53,43 +53,58 @@ def line_drawing(avatar: Avatar, size: int = 128) -> Image.Image:
     return lines(_draw_flat(avatar.with_(lighting="day"), size, SUPERSAMPLING["sketch"]), size).convert("RGB")
 
 
-def _draw_flat(avatar: Avatar, size: int, factor: int) -> Image.Image:
+def _draw_flat(avatar: Avatar, size: int, factor: int, mouth: Mouth | None = None) -> Image.Image:
     """The picture in flat colours by daylight, `factor` times as large."""
     if not 16 <= size <= 4096:
         raise ValueError(f"avatar size: expected 16 to 4096 pixels, got {size}")
     side = size * factor
     background = BACKGROUNDS[avatar.background]
     image = Image.new("RGB", (side, side), background)
-    pen, pose = Pen(image), pose_of(avatar)
-    hair, skin = HAIR[avatar.hair_colour], SKINS[avatar.skin]
+    pen = Pen(image)
     pen.ellipse(64, 62, 54, 54, mix(background, WHITE, 0.30))
     draw_sky(pen, avatar.lighting)
-
-    _place_head(pen, pose, avatar.age)
-    draw_hair_back(pen, avatar, hair)
-    _place_body(pen, pose, avatar.age)
-    _draw_body(pen, skin, CLOTHES[avatar.clothes])
-    draw_garment(pen, avatar.garment, CLOTHES[avatar.clothes])
-    draw_neckwear(pen, avatar.accessory)
-    _place_head(pen, pose, avatar.age)
-    _draw_head(pen, skin, pose.width)
-    draw_marks_of_age(pen, avatar.age, skin)
-    if avatar.beard != "none":
-        draw_beard(pen, avatar.beard, hair, pose.width)
-    draw_mouth(pen, avatar, skin)
-    if avatar.eyewear == "glasses":
-        for side_x in (-1, 1):
-            pen.ellipse(64 + side_x * 13.5, 63, 11.5, 11.5, mix(skin, WHITE, 0.45))
-    draw_eyes(pen, avatar, hair, pose.gaze)
-    _draw_nose(pen, skin)
-    draw_hair_front(pen, avatar, hair, pose.width)
-    draw_eyewear(pen, avatar.eyewear)
-    draw_hat(pen, avatar.hat)
-    draw_headwear(pen, avatar, pose.width)
+    draw_person(pen, avatar, mouth)
     return image
 
 
-def _place_head(pen: Pen, pose: Pose, age: str) -> None:
+def draw_person(pen: Pen, avatar: Avatar, mouth: Mouth | None = None) -> None:
+    """All but the background, layer by layer, each under the name of its part; `mouth` in place of the mood's."""
+    pose, hair, skin = pose_of(avatar), HAIR[avatar.hair_colour], SKINS[avatar.skin]
+    place_head(pen, pose, avatar.age)
+    pen.part = "hair"
+    draw_hair_back(pen, avatar, hair)
+    _place_body(pen, pose, avatar.age)
+    _draw_body(pen, skin, CLOTHES[avatar.clothes])
+    pen.part = "clothes"
+    draw_garment(pen, avatar.garment, CLOTHES[avatar.clothes])
+    pen.part = "accessory"
+    draw_neckwear(pen, avatar.accessory)
+    place_head(pen, pose, avatar.age)
+    pen.part = "skin"
+    _draw_head(pen, skin, pose.width)
+    draw_marks_of_age(pen, avatar.age, skin)
+    if avatar.beard != "none":
+        pen.part = "beard"
+        draw_beard(pen, avatar.beard, hair, pose.width)
+    draw_mouth(pen, avatar, skin, mouth)
+    if avatar.eyewear == "glasses":
+        pen.part = "eyewear"
+        for side_x in (-1, 1):
+            pen.ellipse(64 + side_x * 13.5, 63, 11.5, 11.5, mix(skin, WHITE, 0.45))
+    draw_eyes(pen, avatar, hair, pose.gaze)
+    pen.part = "nose"
+    _draw_nose(pen, skin)
+    pen.part = "skin" if avatar.hair_style == "bald" else "hair"
+    draw_hair_front(pen, avatar, hair, pose.width)
+    pen.part = "eyewear"
+    draw_eyewear(pen, avatar.eyewear)
+    pen.part = "hat"
+    draw_hat(pen, avatar.hat)
+    pen.part = "accessory"
+    draw_headwear(pen, avatar, pose.width)
+
+
+def place_head(pen: Pen, pose: Pose, age: str) -> None:
     """A child's head is lower and a little smaller than an adult's."""
     dy, zoom = (8.0, 0.95) if age == "child" else (0.0, 1.0)
     pen.place(pose.dx, pose.dy + dy, pose.zoom * zoom, pose.tilt)
@@ -107,7 +122,7 @@ def feature_mask(avatar: Avatar, size: int = 128) -> Image.Image:
     """L picture, 255 where eyes, brows, eyewear, mouth and beard are: what a small autoencoder loses first."""
     mask = Image.new("L", (size, size), 0)
     pen, pose = Pen(mask), pose_of(avatar)
-    _place_head(pen, pose, avatar.age)
+    place_head(pen, pose, avatar.age)
     worn = avatar.eyewear != "none"
     for side_x in (-1, 1):
         pen.ellipse(64 + side_x * 13.5, 62 if worn else 60, 14 if worn else 10, 14 if worn else 13, 255)
@@ -124,6 +139,7 @@ def _draw_body(pen: Pen, skin: Colour, cloth: Colour) -> None:
         ((58, 108), (70, 108), (78, 103)),
         ((98, 108), (114, 112), (114, 132)),
     )
+    pen.part = "clothes"
     pen.polygon(body, cloth)
     for s in (-1, 1):
         pen.polygon(
@@ -135,6 +151,7 @@ def _draw_body(pen: Pen, skin: Colour, cloth: Colour) -> None:
             dark,
         )
     pen.polygon(curve((48, 103), ((50, 118), (78, 118), (80, 103))), dark)
+    pen.part = "neck"
     pen.polygon(curve((51, 101), ((53, 114), (75, 114), (77, 101))), skin)
     pen.polygon([(54, 80), (74, 80), (75, 104), (53, 104)], skin)
     pen.polygon(curve((54, 84), ((54, 104), (74, 106), (74.6, 92)), ((74.5, 90), (74, 84), (74, 84))), neck_shadow)

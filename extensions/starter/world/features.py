@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from .attributes import Avatar
 from .palette import EYES, INK, SKINS, WHITE
@@ -14,6 +15,19 @@ _LIP = (168, 58, 62)
 _ELDER_BROW: Colour = (206, 208, 214)
 
 
+@dataclass(frozen=True)
+class Mouth:
+    """A speaking mouth, in world units: the distance of its corners, and of its lips' inner edges."""
+
+    width: float
+    opening: float
+
+    @property
+    def middle(self) -> float:
+        """Where its centre is: an opening mouth goes down with the jaw."""
+        return 82.5 + 0.5 * self.opening
+
+
 def draw_eyes(pen: Pen, avatar: Avatar, hair: Colour, gaze: float) -> None:
     """Eyes and brows; the mood moves lids and brows."""
     mood, iris = avatar.mood, EYES[avatar.eyes]
@@ -22,6 +36,7 @@ def draw_eyes(pen: Pen, avatar: Avatar, hair: Colour, gaze: float) -> None:
     brow_width = 4.0 if avatar.age == "elder" else 2.6
     for s in (-1, 1):
         x = 64 + s * _EYE_X
+        pen.part = "eye"
         if mood == "winking" and s == 1:
             pen.stroke(curve((x - 7, _EYE_Y), ((x - 4, _EYE_Y + 5), (x + 4, _EYE_Y + 5), (x + 7, _EYE_Y))), 2.8, INK)
         else:
@@ -33,6 +48,7 @@ def draw_eyes(pen: Pen, avatar: Avatar, hair: Colour, gaze: float) -> None:
         slant = {"angry": 4.6, "sad": -4.6}.get(mood, -0.2)
         bend = 0.0 if mood in ("angry", "sad") else -2.4
         top = 51.5 + lift
+        pen.part = "brow"
         pen.stroke(
             curve(
                 (inner, top + slant * 0.6),
@@ -60,13 +76,19 @@ def _draw_heavy_lid(pen: Pen, x: float, wide: float, skin: Colour) -> None:
     pen.stroke([(x - r, _EYE_Y), (x + r, _EYE_Y)], 2.2, INK)
 
 
-def draw_mouth(pen: Pen, avatar: Avatar, skin: Colour) -> None:
-    """The mood's mouth; a beard leaves skin around it and deep skin gets a lighter lip, so that it stays readable."""
+def draw_mouth(pen: Pen, avatar: Avatar, skin: Colour, mouth: Mouth | None = None) -> None:
+    """The mood's mouth, or a speaking one; a beard leaves skin around it and deep skin gets a lighter lip, so that it
+    stays readable.
+    """
     mood = avatar.mood
     lip = {"brown": (130, 34, 44), "dark": (226, 120, 116)}.get(avatar.skin, _LIP)
     if avatar.beard == "beard":
+        pen.part = "skin"
         pen.ellipse(64, 84.5, 13.5, 9.0, skin)
-    if mood in ("smiling", "winking"):
+    pen.part = "mouth"
+    if mouth is not None:
+        _draw_speaking(pen, mouth, lip)
+    elif mood in ("smiling", "winking"):
         pen.stroke(curve((53, 80), ((57, 88.5), (71, 88.5), (75, 80))), 3.4, lip)
     elif mood == "laughing":
         pen.polygon(
@@ -94,6 +116,19 @@ def draw_mouth(pen: Pen, avatar: Avatar, skin: Colour) -> None:
         pen.stroke([(57, 83.4), (71, 83.4)], 0.9, mix(WHITE, _MOUTH, 0.5))
     else:
         pen.stroke([(56, 83), (72, 83)], 3.4, lip)
+
+
+def _draw_speaking(pen: Pen, mouth: Mouth, lip: Colour) -> None:
+    """Lips about an opening with teeth and tongue in it; a line where it is closed."""
+    rx, ry, y = mouth.width / 2, mouth.opening / 2, mouth.middle
+    if mouth.opening < 1:
+        pen.stroke([(64 - rx, y), (64 + rx, y)], 3.4, lip)
+        return
+    pen.ellipse(64, y, rx, ry + 1.7, lip)
+    pen.ellipse(64, y, max(1.0, rx - 1.5), ry, _MOUTH)
+    if mouth.opening > 4:
+        pen.ellipse(64, y - 0.7 * ry, 0.55 * rx, 0.22 * ry, WHITE)
+        pen.ellipse(64, y + 0.6 * ry, 0.45 * rx, 0.3 * ry, (232, 96, 104))
 
 
 def draw_beard(pen: Pen, kind: str, hair: Colour, width: float) -> None:

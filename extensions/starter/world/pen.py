@@ -34,18 +34,26 @@ def curve(start: Point, *segments: tuple[Point, Point, Point]) -> list[Point]:
 
 
 class Pen:
-    """Filled shapes in world units, mapped by an origin and a zoom about it so that a pose moves the whole head."""
+    """Filled shapes in world units, mapped by an origin and a zoom about it so that a pose moves the whole head.
+
+    `part` names what is being drawn: whoever draws sets it, and a pen that marks parts in place of colours reads it.
+    """
 
     def __init__(self, image: Image.Image, units: float = 128.0) -> None:
         self._draw = ImageDraw.Draw(image)
         self._scale = image.width / units
         self._zoom, self._dx, self._dy, self._cx, self._cy = 1.0, 0.0, 0.0, 64.0, 64.0
         self._cos, self._sin = 1.0, 0.0
+        self.part = ""
 
     def place(self, dx: float = 0.0, dy: float = 0.0, zoom: float = 1.0, tilt: float = 0.0) -> None:
         """Shift by (dx, dy) units, zoom, and turn by `tilt` radians about the neck all that is drawn from now."""
         self._dx, self._dy, self._zoom, self._cx, self._cy = dx, dy, zoom, 64.0, 92.0
         self._cos, self._sin = math.cos(tilt), math.sin(tilt)
+
+    def at(self, points: Iterable[Point]) -> list[Point]:
+        """World units -> pixels, as the pen is placed now."""
+        return self._map(points)
 
     def _map(self, points: Iterable[Point]) -> list[Point]:
         k, z = self._scale, self._zoom * self._scale
