@@ -1,0 +1,1 @@
+"""Colours of one picture for another. NumPy alone."""

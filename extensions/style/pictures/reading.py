@@ -1,0 +1,82 @@
+"""Where pictures of a request come in: the content, its mask and its references, and the way back to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from webui.api import Context, FieldError, ParameterError
+
+Floats = NDArray[np.float64]
+
+_GROUND = (255, 255, 255)
+"""What shows through transparent places of a reference."""
+
+
+def rgb_of(picture: Image.Image) -> Image.Image:
+    """``picture`` as RGB, its transparent places on white."""
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    ground = Image.new("RGBA", picture.size, (*_GROUND, 255))
+    return Image.alpha_composite(ground, picture).convert("RGB")
+
+
+def floats(picture: Image.Image) -> Floats:
+    """RGB or L -> float64 [H,W,3] or [H,W] in 0..1."""
+    return np.asarray(picture, dtype=np.float64) / 255
+
+
+def to_picture(values: Floats) -> Image.Image:
+    """Numbers [H,W,3] in 0..1 -> RGB."""
+    return Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8))
+
+
+def with_alpha_of(picture: Image.Image, original: Image.Image) -> Image.Image:
+    """``picture`` as transparent as ``original``, which has its size."""
+    if original.mode != "RGBA" or original.getchannel("A").getextrema() == (255, 255):
+        return picture
+    result = picture.convert("RGBA")
+    result.putalpha(original.getchannel("A"))
+    return result
+
+
+def mask_of(context: Context, ref: str | None, size: tuple[int, int]) -> Floats | None:
+    """The mask behind ``ref`` at ``size``, [H,W] in 0..1; None without one. Raises ParameterError, NotFound."""
+    if not ref:
+        return None
+    mask = context.open_image(ref)
+    if mask.mode == "RGBA":  # painted over a transparent ground
+        mask = Image.alpha_composite(Image.new("RGBA", mask.size, (0, 0, 0, 255)), mask)
+    return floats(mask.convert("L").resize(size, Image.Resampling.BILINEAR))
+
+
+def references_of(context: Context, refs: Sequence[str]) -> list[Image.Image]:
+    """The references, RGB. Raises ParameterError where there is none, NotFound."""
+    if not refs:
+        raise ParameterError(
+            [FieldError("references", "expected at least one picture whose style to take")],
+            hint="Put a picture into References.",
+        )
+    return [rgb_of(context.open_image(ref)) for ref in refs]
+
+
+def weights_of(text: str, count: int) -> list[float]:
+    """Shares of ``count`` references, 1 in all, from numbers between commas; empty: equal ones. Raises
+    ParameterError.
+    """
+    try:
+        given = [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
+    except ValueError:
+        raise ParameterError([FieldError("weights", "expected numbers between commas, such as 2, 1", text)]) from None
+    if not given:
+        return [1 / count] * count
+    good = len(given) == count and min(given) >= 0 and 0 < sum(given) < float("inf")
+    if not good:
+        raise ParameterError(
+            [FieldError("weights", f"expected {count} numbers, none negative and not all 0", text)],
+            hint="One for each reference, in their order.",
+        )
+    return [weight / sum(given) for weight in given]
