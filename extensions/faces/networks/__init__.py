@@ -1,0 +1,1 @@
+"""Networks that find faces, landmarks and parts: their layouts, and how their weights are read."""

@@ -1,0 +1,1 @@
+"""What jobs of this extension do; imported in the worker."""

@@ -1,0 +1,1 @@
+"""What is done with pixels alone: masks of regions, cut-outs, blending, overlays, lettering of sheets."""

@@ -1,0 +1,48 @@
+"""First station: the names of what is told of a face, and where its landmarks lie in a usual one. Light: no imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PARTS = (
+    "background", "skin", "brow", "eye", "eyewear", "nose", "mouth", "hair", "hat", "beard", "neck", "clothes",
+    "accessory",
+)  # fmt: skip
+"""What a pixel shows; maps of parts count in this order."""
+
+USUAL: Mapping[str, tuple[float, float]] = {
+    "left eye outer": (0.15, 0.44), "left eye inner": (0.41, 0.44), "left eye top": (0.28, 0.385),
+    "left eye bottom": (0.28, 0.50), "left pupil": (0.28, 0.445),
+    "right eye outer": (0.85, 0.44), "right eye inner": (0.59, 0.44), "right eye top": (0.72, 0.385),
+    "right eye bottom": (0.72, 0.50), "right pupil": (0.72, 0.445),
+    "left brow outer": (0.12, 0.34), "left brow middle": (0.27, 0.31), "left brow inner": (0.42, 0.34),
+    "right brow outer": (0.88, 0.34), "right brow middle": (0.73, 0.31), "right brow inner": (0.58, 0.34),
+    "nose": (0.5, 0.66), "mouth left": (0.33, 0.79), "mouth right": (0.67, 0.79),
+    "upper lip": (0.5, 0.79), "lower lip": (0.5, 0.81), "chin": (0.5, 1.0),
+    "left jaw": (0.0, 0.5), "right jaw": (1.0, 0.5), "left lower jaw": (0.16, 0.85), "right lower jaw": (0.84, 0.85),
+}  # fmt: skip
+"""Landmark -> place in the face's box, for whoever knows no better. Left is the picture's left; the lips' points are on
+their inner edges.
+"""
+LANDMARKS = tuple(USUAL)
+
+REGIONS: Mapping[str, tuple[str, ...]] = {
+    "face": ("skin", "brow", "eye", "eyewear", "nose", "mouth", "beard"),
+    "head": ("skin", "brow", "eye", "eyewear", "nose", "mouth", "beard", "hair", "hat", "accessory"),
+    "skin": ("skin", "nose", "neck"),
+    "eyes": ("eye", "brow", "eyewear"),
+    "mouth": ("mouth", "beard"),
+    "hair": ("hair",),
+    "hat": ("hat", "hair"),
+    "clothes": ("clothes", "neck"),
+    "background": ("background",),
+}
+"""What can be chosen to change -> the parts that it is."""
+
+COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "background": (0, 0, 0), "skin": (240, 190, 150), "brow": (120, 70, 30), "eye": (60, 130, 230),
+    "eyewear": (30, 30, 60), "nose": (230, 150, 110), "mouth": (220, 50, 70), "hair": (110, 60, 160),
+    "hat": (20, 150, 140), "beard": (150, 90, 40), "neck": (210, 160, 120), "clothes": (70, 170, 70),
+    "accessory": (250, 200, 40),
+}  # fmt: skip
+"""Of the overlay that shows parts."""
