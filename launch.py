@@ -41,7 +41,7 @@ USAGE = """\
 python launch.py [options of serve]   install what is missing, start the page and open it (the same as: serve)
 python launch.py setup                only install
 python launch.py test [pytest args]   install what the tests need; without arguments run ruff, mypy and all tests
-python launch.py COMMAND ...          serve, run, ext, models, doctor, reproduce, bench, library; COMMAND --help
+python launch.py COMMAND ...          serve, run, ext, models, doctor, reproduce, bench, library, user; COMMAND --help
 
   --torch-index INDEX   where PyTorch comes from: pypi (the default), cpu, cu130, rocm7.1, xpu ... or an index's URL.
                         Remembered by later starts. The variable LIFELIKE_TORCH_INDEX says the same.

@@ -9,8 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webui.accounts.store import AccountStore
 from webui.catalog.catalog import Catalog
 from webui.core.accepting import Acceptor
+from webui.core.errors import NotFound
+from webui.core.guests import OWNER, GuestRules, Quota, folder_of_guest, is_guest
 from webui.core.jobs import ArtifactRecord, Job
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
@@ -22,6 +25,7 @@ from webui.plugins.guard import StartGuard
 from webui.plugins.host import ExtensionHost
 from webui.plugins.settings import extension_settings
 from webui.queue.service import JobService
+from webui.web.quotas import seconds_left
 from webui.web.services import Services
 
 if TYPE_CHECKING:
@@ -52,16 +56,26 @@ class Studio:
     allow_paths: bool = False
     """Whether files of this machine may be named: its own user asks, on the command line."""
 
-    def freeze(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """A job's parameters with nothing left open. Raises ParameterError."""
+    def freeze(
+        self, spec: PipelineSpec, raw: Mapping[str, Any], owner: str = OWNER, quota: Quota | None = None
+    ) -> dict[str, Any]:
+        """A job's parameters with nothing left open. ``quota`` is a guest's. Raises ParameterError, Forbidden."""
+        rules = GuestRules(partial(self._owns, owner), quota or Quota()) if is_guest(owner) else None
         acceptor = Acceptor(
             self.host.pipelines,
             self.catalog,
             interning(self.uploads, allow_paths=self.allow_paths),
             partial(extension_settings, self.settings, self.host),
             lambda path, field: self.settings.requested_folder(path, os.environ, field),
+            rules,
         )
         return acceptor(spec, raw)
+
+    def _owns(self, owner: str, artifact_id: str) -> bool:
+        try:
+            return bool(self.library.within(folder_of_guest(owner)).get(artifact_id))
+        except NotFound:
+            return False
 
     def runner(self) -> Runner:
         """The worker's runner in this process; importing it imports torch."""
@@ -92,15 +106,24 @@ def build_services(settings: Settings) -> Services:
     """What the server serves. Nothing is started."""
     studio = build_studio(settings, guard=start_guard(settings))
 
+    accounts = AccountStore(settings.accounts_path)
+
     def index_artifact(job: Job, record: ArtifactRecord) -> None:
         studio.library.add(record)
+
+    def freeze(spec: PipelineSpec, raw: Mapping[str, Any], owner: str) -> dict[str, Any]:
+        return studio.freeze(spec, raw, owner, accounts.get(owner).quota if is_guest(owner) else None)
+
+    def allowance_s(job: Job) -> float | None:
+        return seconds_left(accounts, jobs, job.owner)
 
     jobs = JobService(
         settings,
         studio.host.pipelines,
-        freeze=studio.freeze,
+        freeze=freeze,
         find_done=studio.files.find_job,
         observers=[index_artifact],
+        allowance_s=allowance_s,
     )
     return Services(
         settings=settings,
@@ -109,4 +132,5 @@ def build_services(settings: Settings) -> Services:
         library=studio.library,
         catalog=studio.catalog,
         uploads=studio.uploads,
+        accounts=accounts,
     )

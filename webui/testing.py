@@ -176,6 +176,7 @@ def make_app(studio: Studio, *, token: str = "", page: bool = False) -> FastAPI:
     Give it to a test client, or to uvicorn. ``token``: ask for this access token. ``app.state.start.status`` is ``ok``
     once ``app_started`` was called, which is after the first request. Without ``page``, Gradio is not imported.
     """
+    from webui.accounts.store import AccountStore
     from webui.engine.local import InProcessExecutor
     from webui.queue.service import JobService
     from webui.web.access import AccessPolicy
@@ -200,6 +201,7 @@ def make_app(studio: Studio, *, token: str = "", page: bool = False) -> FastAPI:
         library=studio.library,
         catalog=studio.catalog,
         uploads=studio.uploads,
+        accounts=AccountStore(studio.settings.accounts_path),
     )
     return create_app(services, AccessPolicy(token=token), page=page)
 

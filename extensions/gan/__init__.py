@@ -51,23 +51,29 @@ def register_pipelines() -> Iterable[PipelineSpec]:
         _spec(
             "classes", "Class mixing", ClassesParams, "mixing:Classes", "From class to class, for BigGAN and its like."
         ),
-        _spec(
-            "directions",
-            "Directions",
-            DirectionsParams,
-            "editing:FindDirections",
-            "Directions of meaning in a latent space, kept under a name.",
+        replace(
+            _spec(
+                "directions",
+                "Directions",
+                DirectionsParams,
+                "editing:FindDirections",
+                "Directions of meaning in a latent space, kept under a name.",
+            ),
+            guests=False,
         ),
         replace(
             _spec("edit", "Edit", EditParams, "editing:Edit", "Pictures moved along directions that were found."),
             live=True,
         ),
-        _spec(
-            "project",
-            "Projection",
-            ProjectParams,
-            "projecting:Project",
-            "From a picture to the point of a StyleGAN that draws it best, for edits and walks.",
+        replace(
+            _spec(
+                "project",
+                "Projection",
+                ProjectParams,
+                "projecting:Project",
+                "From a picture to the point of a StyleGAN that draws it best, for edits and walks.",
+            ),
+            guests=False,
         ),
         _spec(
             "complete",

@@ -16,6 +16,7 @@ FLOORS = {
     "webui.testing": 5,
     "webui.web": 3,
     "webui.engine": 3,
+    "webui.accounts": 2,
     "webui.library": 2,
     "webui.queue": 2,
     "webui.plugins": 2,

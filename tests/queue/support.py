@@ -37,7 +37,7 @@ PIPELINES = {
 }
 
 
-def freeze(spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
+def freeze(spec: PipelineSpec, raw: Mapping[str, Any], owner: str = "local") -> dict[str, Any]:
     if "prompt" in raw:
         validate(spec.params, {"prompt": raw["prompt"]})
     return dict(raw)

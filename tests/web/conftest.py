@@ -10,7 +10,8 @@ import io
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
+from webui.accounts.store import AccountStore
 from webui.catalog.catalog import Catalog
-from webui.core.errors import WorkerDied
+from webui.core.errors import NotFound, WorkerDied
+from webui.core.guests import GuestRules, folder_of_guest, is_guest
 from webui.core.jobs import (
     BudgetCommand,
     CancelCommand,
@@ -44,7 +47,7 @@ from webui.core.jobs import (
 from webui.core.memory import MemorySnapshot
 from webui.core.recipes import Recipe
 from webui.core.settings import Settings
-from webui.core.specs import Artifact
+from webui.core.specs import Artifact, PipelineSpec
 from webui.core.validating import freeze
 from webui.library.files import LibraryFiles
 from webui.library.index import Index
@@ -79,6 +82,7 @@ def register_pipelines():
     return [
         PipelineSpec(id="easel.paint", title="Paint", description="Fills a canvas", params=Paint, run=".work:Paint"),
         PipelineSpec(id="easel.wait", title="Wait", params=Nothing, run=".work:Wait"),
+        PipelineSpec(id="easel.train", title="Train", params=Nothing, run=".work:Train", outputs="file"),
         PipelineSpec(id="easel.fail", title="Fail", params=Nothing, run=".work:Fail"),
     ]
 
@@ -136,7 +140,8 @@ class PaintingExecutor:
 
     def _keep(self, command: Command) -> None:
         """What a worker's cache does with a command on memory, on a snapshot."""
-        assert self.memory is not None
+        if self.memory is None:
+            return  # a worker that told of no memory has nothing to change
         entries = self.memory.entries
         match command:
             case PinCommand(entry_id=entry_id, pinned=pinned):
@@ -214,18 +219,43 @@ def make_services(folder: Path, memory: MemorySnapshot | None = None, **settings
     assert [record.state for record in host.extensions] == ["loaded"], host.extensions
     files = LibraryFiles(said.library_dir, said.image_format, said.image_quality)
     library = Library(files, Index(said.index_path))
-    uploads = UploadStore(said.uploads_dir, said.max_upload_bytes, said.max_image_pixels)
+    uploads = UploadStore(said.uploads_dir, said.max_upload_bytes, said.max_image_pixels, library.path)
+    accounts = AccountStore(said.accounts_path)
+
+    def owns(owner: str, artifact_id: str) -> bool:
+        try:
+            return bool(library.within(folder_of_guest(owner)).get(artifact_id))
+        except NotFound:
+            return False
+
+    def frozen(spec: PipelineSpec, raw: Mapping[str, Any], owner: str) -> dict[str, Any]:
+        rules = GuestRules(partial(owns, owner), accounts.get(owner).quota) if is_guest(owner) else None
+        if rules is not None:
+            rules.check_raw(spec, raw)
+        values = freeze(
+            spec.params, raw, intern=lambda row, value: uploads.intern(value, expect="image", field=row.name)
+        )
+        if rules is not None:
+            rules.check_frozen(spec, values)
+        return values
+
     jobs = JobService(
         said,
         host.pipelines,
-        freeze=lambda spec, raw: freeze(
-            spec.params, raw, intern=lambda row, value: uploads.intern(value, expect="image", field=row.name)
-        ),
+        freeze=frozen,
         find_done=files.find_job,
         observers=[lambda job, record: library.add(record)],
         executors=[PaintingExecutor(files, memory)],
     )
-    return Services(settings=said, host=host, jobs=jobs, library=library, catalog=Catalog(said), uploads=uploads)
+    return Services(
+        settings=said,
+        host=host,
+        jobs=jobs,
+        library=library,
+        catalog=Catalog(said),
+        uploads=uploads,
+        accounts=accounts,
+    )
 
 
 @pytest.fixture

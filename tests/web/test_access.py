@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.web.conftest import make_services, started
 from webui.core.errors import SetupError
-from webui.core.settings import is_loopback
-from webui.web.access import AccessPolicy, GuessLimit, OpenPaths
+from webui.core.settings import Settings, is_loopback
+from webui.web.access import AccessPolicy
 from webui.web.application import create_app
+from webui.web.guessing import GuessLimit, OpenPaths
 from webui.web.services import Services
 
 TOKEN = "correct-horse-battery"
@@ -37,11 +39,14 @@ def test_nothing_answers_without_the_token(stranger: TestClient, method: str, pa
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_a_person_is_asked_for_the_token_on_a_page(stranger: TestClient) -> None:
-    answer = stranger.get('/a"><script>', headers={"Accept": "text/html,*/*"})
-    assert answer.status_code == 401
-    assert "<form" in answer.text
-    assert '"><script>' not in answer.text
+def test_a_person_is_led_to_the_login_and_back(stranger: TestClient) -> None:
+    answer = stranger.get('/a"><script>?x=1', headers={"Accept": "text/html,*/*"})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?next=%2Fa%22%3E%3Cscript%3E%3Fx%3D1"
+    page = stranger.get(answer.headers["location"])
+    assert page.status_code == 200
+    assert "<form" in page.text
+    assert '"><script>' not in page.text
 
 
 def test_the_link_becomes_a_cookie_and_loses_its_token(stranger: TestClient) -> None:
@@ -66,30 +71,38 @@ def test_programs_send_the_token_in_a_header(stranger: TestClient) -> None:
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("change", ["signature", "date", "form"])
+@pytest.mark.parametrize("change", ["signature", "date", "secret", "form"])
 def test_a_forged_cookie_is_refused(stranger: TestClient, change: str) -> None:
     stranger.get(f"/?token={TOKEN}")
     ((name, value),) = stranger.cookies.items()
-    expires, _, signature = value.partition(".")
+    secret, expires, signature = value.split(".")
     forged = {
-        "signature": f"{expires}.{'0' * len(signature)}",
-        "date": f"{int(expires) + 1}.{signature}",
-        "form": f"²{expires}.{signature}".encode("ascii", "ignore").decode() + "x",
+        "signature": f"{secret}.{expires}.{'0' * len(signature)}",
+        "date": f"{secret}.{int(expires) + 1}.{signature}",
+        "secret": f"another.{expires}.{signature}",
+        "form": f"{secret}.{expires}x.{signature}",
     }[change]
     stranger.cookies.clear()
     stranger.cookies.set(name, forged)
     assert stranger.get("/openapi.json").status_code == 401
 
 
-def test_a_cookie_ends_after_a_week(stranger: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cookie_ends(stranger: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     stranger.get(f"/?token={TOKEN}")
     ((name, value),) = stranger.cookies.items()
-    now = int(value.partition(".")[0])
+    end = int(value.split(".")[1])
     stranger.cookies.clear()
     stranger.cookies.set(name, value)
     assert stranger.get("/openapi.json").status_code == 200
-    monkeypatch.setattr("webui.web.access.time.time", lambda: now + 1)
+    monkeypatch.setattr("webui.web.doors.time.time", lambda: end + 1)
     assert stranger.get("/openapi.json").status_code == 401
+
+
+def test_a_cookie_of_another_token_is_void(services: Services, stranger: TestClient) -> None:
+    stranger.get(f"/?token={TOKEN}")
+    app = create_app(services, AccessPolicy(token="another-token-of-the-next-start"), page=False)
+    later = TestClient(app, base_url="http://studio.example:7860", cookies=dict(stranger.cookies))
+    assert later.get("/openapi.json").status_code == 401
 
 
 def test_a_token_is_not_taken_from_the_address_of_a_change(stranger: TestClient) -> None:
@@ -127,26 +140,30 @@ def test_the_bucket_of_guesses_fills_again() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
 def test_this_machine_alone_needs_no_login(host: str) -> None:
     assert is_loopback(host)
-    assert AccessPolicy.decide(host, {}).token == ""
+    assert not AccessPolicy.decide(Settings(host=host), {}).asks
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "studio.example", ""])
-def test_a_wider_address_gets_a_token_of_its_own_at_each_start(host: str) -> None:
-    first, second = (AccessPolicy.decide(host, {}).token for _ in range(2))
-    assert len(first) >= 32
-    assert first != second
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"host": "0.0.0.0"}, {"host": "::"}, {"host": "192.168.1.5"}, {"host": "studio.example"}, {"host": ""},
+        {"share": "gradio"}, {"share": "ssh:me@there"}, {"login": True}, {"trusted_proxies": ("127.0.0.1",)},
+    ],
+)  # fmt: skip
+def test_whatever_opens_the_studio_asks_for_a_login(said: dict[str, Any]) -> None:
+    assert AccessPolicy.decide(Settings(**said), {}).asks
 
 
 def test_the_environment_gives_the_token_and_the_names() -> None:
     environ = {"LIFELIKE_ACCESS_TOKEN": TOKEN, "LIFELIKE_TRUSTED_HOSTS": "Studio.example, other.example"}
-    policy = AccessPolicy.decide("127.0.0.1", environ)
+    policy = AccessPolicy.decide(Settings(), environ)
     assert policy.token == TOKEN
     assert {"studio.example", "other.example"} <= set(policy.trusted_hosts)
 
 
 def test_a_token_that_can_be_guessed_is_refused() -> None:
     with pytest.raises(SetupError, match="expected 16 or more"):
-        AccessPolicy.decide("0.0.0.0", {"LIFELIKE_ACCESS_TOKEN": "secret"})
+        AccessPolicy.decide(Settings(host="0.0.0.0"), {"LIFELIKE_ACCESS_TOKEN": "secret"})
 
 
 @pytest.mark.parametrize(

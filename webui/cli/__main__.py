@@ -15,6 +15,7 @@ COMMANDS = {
     "ext": "list and check extensions",
     "models": "list the models that are found",
     "library": "rebuild the index of the gallery from the files",
+    "user": "who may log in where the studio is shared",
     "doctor": "what this installation has: versions, device, attention, disk, extensions",
     "bench": "measurements, as JSON",
 }

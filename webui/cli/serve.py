@@ -19,7 +19,10 @@ def main(arguments: Sequence[str]) -> int:
         const="0.0.0.0",
         dest="host",
         metavar="ADDRESS",
-        help="listen on every address of this machine, or on ADDRESS; asks for the access token it prints",
+        help="listen on every address of this machine, or on ADDRESS; people log in then (launch.py user add NAME)",
+    )
+    parser.add_argument(
+        "--login", action="store_true", default=None, help="ask for a login on this machine's own address too"
     )
     parser.add_argument(
         "--api-sdapi", action="store_true", default=None, help="answer A1111's clients, at /sdapi/v1 (default: off)"

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from .consent import check_consent
 from .errors import ExtensionError, FieldError, LifelikeError, NotFound, ParameterError
+from .guests import GuestRules
 from .parameters import Parameter
 from .specs import PipelineSpec
 from .validating import freeze, validate
@@ -46,9 +47,19 @@ class Acceptor:
     """The settings of an extension."""
     open_folder: Callable[[str, str], Path]
     """The folder that a request names, and the field in which it does. Raises ParameterError."""
+    rules: GuestRules | None = None
+    """Where a guest asks."""
 
     def __call__(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises ParameterError; ExtensionError where ``spec.accept`` breaks."""
+        """Raises ParameterError, Forbidden; ExtensionError where ``spec.accept`` breaks."""
+        if self.rules is not None:
+            self.rules.check_raw(spec, raw)
+        values = self._accepted(spec, raw)
+        if self.rules is not None:
+            self.rules.check_frozen(spec, values)
+        return values
+
+    def _accepted(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
         values = freeze(spec.params, raw, choose_model=self._choose_model, intern=self.intern)
         check_consent(spec, values)
         if spec.accept is None:
@@ -70,6 +81,8 @@ class Acceptor:
             entry = self.models.resolve(ref, row.source)
         except LifelikeError as error:
             raise ParameterError([FieldError(row.name, error.message, repr(ref))], hint=error.hint) from None
+        if self.rules is not None and all(entry.ref != known.ref for known in self.models.entries(row.source)):
+            raise ParameterError([FieldError(row.name, "guests choose among the models of the list", repr(ref)[:80])])
         return entry.ref, entry.recommended
 
 
@@ -98,4 +111,6 @@ class _Acceptance:
         return [entry.ref for entry in self._acceptor.models.entries(kind) if entry.usable]
 
     def open_folder(self, path: str, field: str) -> Path:
+        if self._acceptor.rules is not None:
+            raise ParameterError([FieldError(field, "guests cannot name folders of this machine")])
         return self._acceptor.open_folder(path, field)

@@ -3,6 +3,7 @@
 LifelikeError
 ├── ParameterError        a request's parameters are wrong; names the fields
 ├── NotFound              an id that names nothing (job, artifact, pipeline, model)
+├── Forbidden             whoever asks has no right to it
 ├── Conflict              the request does not fit the state of what it names
 ├── ModelError            a model file cannot be used: broken, unsafe, wrong kind
 ├── ExtensionError        an extension broke a rule or raised; names it
@@ -52,6 +53,10 @@ class ParameterError(LifelikeError):
 
 class NotFound(LifelikeError):
     """An id that names nothing."""
+
+
+class Forbidden(LifelikeError):
+    """Whoever asks has no right to it."""
 
 
 class Conflict(LifelikeError):

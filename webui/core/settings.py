@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import FieldError, ParameterError, SetupError
 
@@ -70,12 +70,37 @@ class Settings(BaseModel):
     """Whether assistants may call pipelines as tools of the Model Context Protocol, at /mcp."""
     api_sdapi: bool = False
     """Whether programs that speak A1111's interface are answered, at /sdapi/v1."""
+    login: bool = False
+    """Whether people log in on this machine's own address too."""
+    share: str = "none"
+    """How the studio is reached from elsewhere: none, gradio, ssh:USER@HOST, or a tunnel of an extension."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose word on who asks, and under which name, is believed."""
+    root_path: str = ""
+    """Below which path a proxy shows the studio, such as /studio."""
+    tls_cert: Path | None = None
+    """A certificate (PEM, with its chain) to speak TLS with; ``tls_key`` is its key."""
+    tls_key: Path | None = None
     locale: Literal["auto", "en", "zh-CN"] = "auto"
     disabled_extensions: tuple[str, ...] = ()
     safe_mode: bool = False
     strict_extensions: bool = False
     extensions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of extensions, by id."""
+
+    @field_validator("root_path")
+    @classmethod
+    def _rooted(cls, path: str) -> str:
+        if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", path):
+            raise ValueError("expected a path such as /studio")
+        return path.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            ipaddress.ip_network(one, strict=False)
+        return proxies
 
     def folders(self, name: str) -> list[Path]:
         """Where a user's files of one sort may lie, there or not: first in the data folder, then beside the models.
@@ -87,7 +112,7 @@ class Settings(BaseModel):
 
     def requested_folder(self, path: str, environ: Mapping[str, str], field: str = "folder") -> Path:
         """The folder that a request names: below the data folder or one of ``allowed_folders``, links resolved; or
-        anywhere where none but the machine's own user can ask, since it listens on loopback without a token. Raises
+        anywhere where none but the machine's own user can ask, since it listens on loopback without a login. Raises
         ParameterError.
         """
         shown = path if len(path) <= 80 else path[:77] + "..."
@@ -96,7 +121,7 @@ class Settings(BaseModel):
             there = bool(path.strip()) and folder.is_dir()
         except (OSError, RuntimeError, ValueError):
             there = False
-        own = is_loopback(self.host) and not environ.get(TOKEN_VARIABLE)
+        own = not self.asks_login and not environ.get(TOKEN_VARIABLE)
         if there and (
             own or any(folder.is_relative_to(one.resolve()) for one in (self.data_dir, *self.allowed_folders))
         ):
@@ -105,6 +130,15 @@ class Settings(BaseModel):
             raise ParameterError([FieldError(field, "expected a folder that is there", repr(shown))])
         expected = "expected a folder that is there, below the data folder or one that is allowed"
         raise ParameterError([FieldError(field, expected, repr(shown))])
+
+    @property
+    def asks_login(self) -> bool:
+        """Whether others than this machine's own user may reach the server."""
+        return bool(self.login or self.share != "none" or self.trusted_proxies or not is_loopback(self.host))
+
+    @property
+    def accounts_path(self) -> Path:
+        return self.data_dir / "accounts.sqlite3"
 
     @property
     def library_dir(self) -> Path:
@@ -143,6 +177,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None, environ: Mapping[s
     for name in ("models_dirs", "extensions_dirs", "disabled_extensions", "allowed_folders"):
         if name in said:
             said[name] = [part for part in str(said[name]).split(os.pathsep) if part]
+    if "trusted_proxies" in said:
+        said["trusted_proxies"] = [part.strip() for part in str(said["trusted_proxies"]).split(",") if part.strip()]
     data_dir = Path(given.get("data_dir") or said.get("data_dir") or Settings.model_fields["data_dir"].default)
     merged = {**read_stored(data_dir / "settings.json"), **said, **given}
     try:

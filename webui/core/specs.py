@@ -70,6 +70,10 @@ class PipelineSpec:
     """Whether it makes a real person's picture show what it never showed. Its parameters then have ``consent =
     webui.api.consent()``, a job without it is refused, and nothing that it makes is kept unmarked. (1.5)
     """
+    guests: bool | None = None
+    """Whether guests of a shared studio may run it. None: where it makes pictures, films or sounds and needs no folder.
+    Say False where a run leaves anything but its artifacts: models, named files, public links. (1.5)
+    """
     accept: Callable[[Any, Acceptance], Mapping[str, Any]] | None = None
     """Called when a job is accepted, with its frozen parameters: checks what a declaration cannot say, and answers the
     parameters that the job will run with. Light: it runs in the web process. Raises ParameterError.

@@ -26,7 +26,6 @@ from webui.core.recipes import ModelUse
 from webui.core.settings import Settings
 from webui.core.specs import Artifact, Component, FeatureNetwork, LatentSpace, PipelineSpec, Work
 from webui.library import metadata
-from webui.library.marks import in_collection
 from webui.library.uploads import interning
 from webui.plugins.settings import extension_settings
 
@@ -35,6 +34,7 @@ from .convert import convert
 from .device import Device
 from .findings import FindingsFile, findings_path
 from .progress import PreviewGate, ProgressMeter, ShiftedPreviews
+from .reach import Reach
 from .weights import ModelFiles, open_weights, read_values
 from .work import estimates_path
 
@@ -94,6 +94,7 @@ class JobModels:
     """``webui.api.Models`` for one job: the shared cache, and a record of the leases it holds."""
 
     _around: Surroundings
+    _reach: Reach
     _open: list[Lease] = field(default_factory=list)
     _looked: bool = False
 
@@ -138,8 +139,13 @@ class JobModels:
         """
         catalog = self._current_catalog()
         try:
-            return catalog.hashed(catalog.resolve(ref, kind))
+            entry = catalog.resolve(ref, kind)
+            if self._reach.is_guest:
+                self._reach.check_model(entry.ref, {one.ref for one in catalog.entries()})
+            return catalog.hashed(entry)
         except NotFound:
+            if self._reach.is_guest:
+                raise
             found: ResolvedModel | None = self._around.host.first("resolve_model", ref=ref)
             if found is None:
                 raise
@@ -247,7 +253,8 @@ class JobContext:
         self._cancelled = cancelled
         self._production = production
         self._folder = work_folders.work_folder(around.settings, job.id)
-        self._models = JobModels(around)
+        self.reach = Reach(around, job.owner)
+        self._models = JobModels(around, self.reach)
         self._deadline = time.monotonic() + spec.timeout_s if spec.timeout_s is not None else None
         self._settings: Mapping[str, Any] | None = None
         self.meter = ProgressMeter(job.id, emit)
@@ -326,17 +333,17 @@ class JobContext:
         return self._around.settings.folders(name)
 
     def open_image(self, ref: str) -> Image:
-        return self._around.uploads.open_image(ref)
+        return self._around.uploads.open_image(self.reach.check(ref))
 
     def made_with(self, source: Path | bytes) -> Mapping[str, Any]:
         """See ``webui.api.Context.made_with``."""
         return metadata.read(source).params
 
     def open_file(self, ref: str) -> Path:
-        return self._around.uploads.path(ref)
+        return self._around.uploads.path(self.reach.check(ref))
 
     def open_folder(self, path: str) -> Path:
-        return self._around.settings.requested_folder(path, os.environ)
+        return self.reach.folder(path)
 
     def save(self, artifact: Artifact) -> ArtifactRecord:
         record = self._production.save(artifact)
@@ -405,7 +412,7 @@ class JobContext:
 
     def collection(self, name: str) -> list[str]:
         """See ``webui.api.Context.collection``."""
-        return [f"artifact:{one}" for one in in_collection(self._around.files.root, name)]
+        return self.reach.collection(name)
 
     def use_model(self, use: ModelUse) -> None:
         if use not in self.uses:

@@ -235,7 +235,7 @@ class Production:
         """With parameters frozen and changed by the hooks, as any job's. Raises NotFound, ParameterError."""
         named = self._job.model_copy(update={"pipeline": pipeline, "params": dict(raw), "artifacts": ()})
         spec = self._around.host.pipelines.get(pipeline) or checked_job(self._around, named)[0]
-        job = named.model_copy(update={"params": self._around.accept(spec, raw)})
+        job = named.model_copy(update={"params": self.context.reach.accept(spec, raw)})
         check = functools.partial(checked_job, self._around)
         job, changed_by = self._hooks.prepare(job, check, self._warnings.say)
         spec, params = check(job)

@@ -94,3 +94,14 @@ def counts(connection: sa.Connection, key: str) -> list[tuple[str, int, str]]:
     )
     rows = connection.exec_driver_sql(sql, (key,)).all()
     return [(text, count, newest) for text, count, newest in rows if count > 0]
+
+
+def counts_between(connection: sa.Connection, key: str, first: str, beyond: str) -> list[tuple[str, int, str]]:
+    """As ``counts``, of the artifacts whose paths lie from ``first`` to before ``beyond``."""
+    sql = (
+        "SELECT text, count, (SELECT id FROM artifacts WHERE artifacts.n = newest) FROM"
+        " (SELECT text, count(*) AS count, max(facet_of.n) AS newest FROM artifacts"
+        " JOIN facet_of ON facet_of.n = artifacts.n JOIN facets ON facets.id = facet"
+        " WHERE key = ? AND trashed = 0 AND path >= ? AND path < ? GROUP BY text) ORDER BY text COLLATE NOCASE"
+    )
+    return [(text, count, newest) for text, count, newest in connection.exec_driver_sql(sql, (key, first, beyond))]

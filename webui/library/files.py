@@ -20,6 +20,7 @@ from typing import Any
 from PIL import Image
 
 from webui.core.errors import Conflict, NotFound
+from webui.core.guests import folder_of_guest, is_guest
 from webui.core.jobs import ArtifactRecord, Job
 from webui.core.recipes import Recipe
 from webui.core.specs import Artifact
@@ -71,8 +72,8 @@ class Found:
 
 
 class LibraryFiles:
-    """The folder of what was made: one folder a day, ``.trash`` for what was deleted, ``.tmp`` for what is being
-    written.
+    """The folder of what was made: one folder a day, the same below ``guests/<name>/`` for each guest, ``.trash`` for
+    what was deleted, ``.tmp`` for what is being written.
     """
 
     def __init__(self, root: Path, image_format: ImageFormat = "png", quality: int = 95) -> None:
@@ -102,7 +103,7 @@ class LibraryFiles:
         if mark is not None and artifact.kind in _MARKED_KINDS:
             digest = self._mark(temporary, media_type(ending), mark, digest)
         name = FileName(stamp(job.created_at), artifact.seed, check_job_id(job.id), artifact.index, ending)
-        target = self.root / folder_of(job.created_at) / str(name)
+        target = self._folder(job) / folder_of(job.created_at) / str(name)
         size_bytes = temporary.stat().st_size
         self._put(temporary, target, "" if size else sidecar_json(artifact, recipe_json))
         if job.attempts > 1:  # a first attempt has nothing to replace, and big folders take time to list
@@ -232,10 +233,14 @@ class LibraryFiles:
         needle = f"_{check_job_id(job.id)}_"
         paths = []
         for shift in (-1, 0, 1):
-            folder = self.root / folder_of(job.created_at, shift)
+            folder = self._folder(job) / folder_of(job.created_at, shift)
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 paths += [folder / name for name in os.listdir(folder) if needle in name]
         return sorted(path for path in paths if (name := FileName.parse(path.name)) and name.job_id == job.id)
+
+    def _folder(self, job: Job) -> Path:
+        """Where the days of the job's owner are: a guest's lie apart, and whose a file is, is read from its path."""
+        return inside(self.root, folder_of_guest(job.owner)) if is_guest(job.owner) else self.root
 
     def _scan(self, folder: Path, prefix: str, *, trashed: bool) -> Iterator[Found]:
         with os.scandir(folder) as entries:

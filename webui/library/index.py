@@ -127,11 +127,12 @@ class Index:
         limit: int = 50,
         cursor: str = "",
         offset: int = 0,
+        within: str = "",
     ) -> Page:
         """Up to ``limit`` artifacts (at most ``MAX_PAGE``) that fit ``query`` (see ``query``), from ``cursor`` on. A
-        wrong cursor is none.
+        wrong cursor is none. ``within``: only those whose paths begin so.
         """
-        conditions = self._conditions(query, filters, favourites, trashed)
+        conditions = self._conditions(query, filters, favourites, trashed, within)
         before = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 20 else None
         limit = max(1, min(limit, MAX_PAGE))
         with self._engine.connect() as connection:
@@ -146,9 +147,10 @@ class Index:
         *,
         favourites: bool = False,
         trashed: bool = False,
+        within: str = "",
     ) -> int:
         """How many artifacts fit."""
-        conditions = self._conditions(query, filters, favourites, trashed)
+        conditions = self._conditions(query, filters, favourites, trashed, within)
         with self._engine.connect() as connection:
             sql = f"SELECT count(*) FROM {self._source(connection, conditions)}"
             return int(connection.execute(sa.text(sql), conditions.values).scalar_one())
@@ -161,10 +163,11 @@ class Index:
         *,
         favourites: bool = False,
         trashed: bool = False,
+        within: str = "",
     ) -> tuple[str, str]:
         """Ids of the next newer and the next older artifact that fit; empty at either end. Raises NotFound."""
         n = self.get(artifact_id).n
-        conditions = self._conditions(query, filters, favourites, trashed)
+        conditions = self._conditions(query, filters, favourites, trashed, within)
         with self._engine.connect() as connection:
             older = self._select(connection, conditions, before=n, limit=1)
             newer = self._select(connection, conditions, after=n, limit=1)
@@ -185,9 +188,13 @@ class Index:
                     facets.remove(connection, n, marks_alone=True)
                     facets.add(connection, n, facets.of_marks(one))
 
-    def names(self, key: str) -> list[tuple[str, int, str]]:
-        """Every tag or collection (``facets.TAG``, ``facets.COLLECTION``): name, how many, the newest's id."""
+    def names(self, key: str, within: str = "") -> list[tuple[str, int, str]]:
+        """Every tag or collection (``facets.TAG``, ``facets.COLLECTION``): name, how many, the newest's id. ``within``:
+        of artifacts whose paths begin so.
+        """
         with self._engine.connect() as connection:
+            if within:
+                return facets.counts_between(connection, key, within, _after(within))
             return facets.counts(connection, key)
 
     def marked_ids(self) -> set[str]:
@@ -253,13 +260,18 @@ class Index:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
 
-    def _conditions(self, query: str, filters: Mapping[str, Any] | None, favourites: bool, trashed: bool) -> Conditions:
+    def _conditions(
+        self, query: str, filters: Mapping[str, Any] | None, favourites: bool, trashed: bool, within: str
+    ) -> Conditions:
         conditions = compile_query(query, filters, self._trigrams)
         # The plus keeps the planner from these columns' indexes where nearly every row fits them: rows then come in the
         # order of pages.
         conditions.where.append("artifacts.trashed = 1" if trashed else "+artifacts.trashed = 0")
         if favourites:
             conditions.where.append("artifacts.favourite = 1")
+        if within:
+            first, beyond = conditions.bind(within), conditions.bind(_after(within))
+            conditions.where.append(f"+artifacts.path >= {first} AND +artifacts.path < {beyond}")
         return conditions
 
     def _source(self, connection: sa.Connection, conditions: Conditions) -> str:
@@ -301,6 +313,11 @@ class Index:
         source = self._source(connection, conditions)
         sql = f"SELECT artifacts.n FROM {source} ORDER BY {order} {direction} LIMIT {limit} OFFSET {offset}"
         return list(connection.execute(sa.text(sql), conditions.values).scalars())
+
+
+def _after(prefix: str) -> str:
+    """The first text behind all that begin with ``prefix``, which ends with a slash."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def set_aside(path: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,14 @@ class Library:
         self.index = index
         self._favourites = Favourites(files.root)
         self._marks = MarkStore(files.root)
+        self._within = ""
         files.sweep()
+
+    def within(self, folder: str) -> Library:
+        """What lies in ``folder``, with a slash at its end, as a library: all else is not there. Empty: the whole."""
+        view = copy(self)
+        view._within = folder
+        return view
 
     @property
     def needs_rebuild(self) -> bool:
@@ -91,7 +99,10 @@ class Library:
         """Raises NotFound."""
         if not ARTIFACT_ID.fullmatch(artifact_id):
             raise NotFound(f"{artifact_id[:100]!r} is no artifact's id.")
-        return self.index.get(artifact_id)
+        item = self.index.get(artifact_id)
+        if not item.record.path.startswith(self._within):
+            raise NotFound(f"there is no artifact {artifact_id[:100]!r} in the library.")
+        return item
 
     def recipe(self, artifact_id: str) -> Recipe | None:
         """How it was made; None where its file does not say. Raises NotFound."""
@@ -121,7 +132,14 @@ class Library:
     ) -> Page:
         """Artifacts that fit, newest first; see ``query`` for the words of a search, ``Index.page`` for the rest."""
         return self.index.page(
-            query, filters, favourites=favourites, trashed=trashed, limit=limit, cursor=cursor, offset=offset
+            query,
+            filters,
+            favourites=favourites,
+            trashed=trashed,
+            limit=limit,
+            cursor=cursor,
+            offset=offset,
+            within=self._within,
         )
 
     def count(
@@ -133,7 +151,7 @@ class Library:
         trashed: bool = False,
     ) -> int:
         """How many fit."""
-        return self.index.count(query, filters, favourites=favourites, trashed=trashed)
+        return self.index.count(query, filters, favourites=favourites, trashed=trashed, within=self._within)
 
     def neighbours(
         self,
@@ -145,7 +163,8 @@ class Library:
         trashed: bool = False,
     ) -> tuple[str, str]:
         """Ids of the next newer and next older one that fit; empty at either end. Raises NotFound."""
-        return self.index.neighbours(artifact_id, query, filters, favourites=favourites, trashed=trashed)
+        known = self.get(artifact_id).id
+        return self.index.neighbours(known, query, filters, favourites=favourites, trashed=trashed, within=self._within)
 
     def set_favourite(self, artifact_id: str, favourite: bool) -> Item:
         """Raises NotFound."""
@@ -159,7 +178,7 @@ class Library:
         ParameterError.
         """
         wanted = list(dict.fromkeys(artifact_ids))
-        paths = self.index.paths(wanted)
+        paths = {one: path for one, path in self.index.paths(wanted).items() if path.startswith(self._within)}
         if missing := [one for one in wanted if one not in paths]:
             raise NotFound(f"there is no artifact {missing[0][:100]!r} in the library.")
         self.index.set_marks(self._marks.change(paths, change.of))
@@ -167,11 +186,11 @@ class Library:
 
     def tags(self) -> list[Named]:
         """Every tag, by name."""
-        return [Named(*row) for row in self.index.names(TAG)]
+        return [Named(*row) for row in self.index.names(TAG, self._within)]
 
     def collections(self) -> list[Named]:
         """Every collection, by name."""
-        return [Named(*row) for row in self.index.names(COLLECTION)]
+        return [Named(*row) for row in self.index.names(COLLECTION, self._within)]
 
     def rename_collection(self, name: str, new: str = "") -> int:
         """Give a collection another name, or with none let it go, its pictures staying; how many it had. Raises

@@ -66,6 +66,8 @@ class _Run:
 
     job: Job
     timeout_s: float | None
+    allowance_s: float | None = None
+    """What is left of its owner's time."""
     sent: bool = False
     cancel_at: float | None = None
     began_at: float | None = None
@@ -87,11 +89,13 @@ class Dispatcher:
         executor: Executor,
         spec_of: Callable[[str], PipelineSpec | None],
         limits: Limits = Limits(),
+        allowance_s: Callable[[Job], float | None] = lambda job: None,
     ) -> None:
         self._recorder = recorder
         self._executor = executor
         self._spec_of = spec_of
         self._limits = limits
+        self._allowance_s = allowance_s
         self._lock = threading.Lock()
         self._current: _Run | None = None
         self._stopping = threading.Event()
@@ -201,6 +205,7 @@ class Dispatcher:
     def _run(self, claim: Claim) -> None:
         spec = self._spec_of(claim.job.pipeline)
         run = _Run(claim.job, timeout_s=spec.timeout_s if spec is not None else None)
+        run.allowance_s = self._allowance_s(claim.job)
         with self._lock:
             self._current = run
         try:
@@ -293,6 +298,9 @@ class Dispatcher:
                 return None
             message = f"the worker did not begin within {self._limits.start_s:.0f} s and was ended."
             return ErrorInfo(kind="WorkerDied", message=message, hint="Its log may say why; run the job again.")
+        if run.allowance_s is not None and now - run.began_at > run.allowance_s:
+            message = "the minutes of this guest's day are used up, and the job was ended."
+            return ErrorInfo(kind="TimeoutError", message=message, hint="Go on with it tomorrow, or ask the owner.")
         if run.timeout_s is not None:
             if now - run.began_at <= run.timeout_s:
                 return None

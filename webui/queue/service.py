@@ -19,8 +19,10 @@ from webui.queue.store import JobStore
 
 log = logging.getLogger(__name__)
 
-Freeze = Callable[[PipelineSpec, Mapping[str, Any]], dict[str, Any]]
-"""Raw parameters as a job will run with them: validated, nothing left to chance. Raises ParameterError."""
+Freeze = Callable[[PipelineSpec, Mapping[str, Any], str], dict[str, Any]]
+"""Raw parameters of a job of an owner as it will run with them: validated, nothing left to chance. Raises
+ParameterError, Forbidden.
+"""
 
 KEEP_ENDED = 10_000
 """Ended jobs that are remembered; older ones are forgotten at the start. Their pictures and recipes stay in the
@@ -44,12 +46,13 @@ class JobService:
         observers: Sequence[ArtifactObserver] = (),
         executors: Sequence[Executor] | None = None,
         limits: Limits | None = None,
+        allowance_s: Callable[[Job], float | None] = lambda job: None,
     ) -> None:
         """Open the queue of ``settings.queue_path``; nothing runs before ``start``. Raises SetupError.
 
         ``observers`` are called with each artifact when it is on disk and in its job, before viewers hear of it; with
         those of an interrupted job again. ``executors``: a job runs on each at a time; None: one worker process of
-        this machine.
+        this machine. ``allowance_s``: how long a job may run at most because of whose it is, asked when it begins.
         """
         self._pipelines = pipelines
         self._freeze = freeze
@@ -58,7 +61,7 @@ class JobService:
         self._recorder = Recorder(self.store, self.hub, find_done, observers)
         limits = limits or Limits(cancel_grace_s=settings.cancel_grace_s)
         self._dispatchers = [
-            Dispatcher(self._recorder, executor, pipelines.get, limits)
+            Dispatcher(self._recorder, executor, pipelines.get, limits, allowance_s)
             for executor in (executors if executors is not None else [SubprocessExecutor(settings)])
         ]
         self._limits = limits
@@ -100,10 +103,10 @@ class JobService:
 
     def submit(self, pipeline: str, raw: Mapping[str, Any], owner: str = "local") -> Job:
         """A new job of ``pipeline`` (its id, or its last part where only one has it), already durable. Raises
-        NotFound, ParameterError.
+        NotFound, ParameterError, Forbidden.
         """
         spec = self._spec(pipeline)
-        job = self._recorder.add(Job(pipeline=spec.id, params=self._freeze(spec, raw), owner=owner))
+        job = self._recorder.add(Job(pipeline=spec.id, params=self._freeze(spec, raw, owner), owner=owner))
         self._wake()
         return job
 
@@ -125,6 +128,10 @@ class JobService:
     def counts(self, owner: str | None = None) -> dict[JobState, int]:
         """Jobs in each state."""
         return self.store.counts(owner)
+
+    def seconds_used(self, owner: str, since: float) -> float:
+        """How long jobs of ``owner`` ran since a time, those that run now included."""
+        return self.store.seconds_used(owner, since)
 
     def cancel(self, job_id: str) -> Job:
         """A waiting job is cancelled at once, a running one within a step; one that has ended stays as it is. Raises

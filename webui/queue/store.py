@@ -161,6 +161,17 @@ class JobStore:
             rows = self._db.execute(f"SELECT state, COUNT(*) FROM jobs{where} GROUP BY state", values).fetchall()
         return dict.fromkeys(JobState, 0) | {JobState(name): count for name, count in rows}
 
+    def seconds_used(self, owner: str, since: float) -> float:
+        """How long jobs of ``owner`` ran since ``since`` (s since 1970), in s; of those that run, until now."""
+        sql = (
+            "SELECT coalesce(sum(max(0, coalesce(finished_at, :now) - max(started_at, :since))), 0) FROM jobs"
+            " WHERE owner = :owner AND started_at IS NOT NULL AND state != 'queued'"
+            " AND coalesce(finished_at, :now) > :since"
+        )
+        with self._lock:
+            row = self._db.execute(sql, {"owner": owner, "since": since, "now": time.time()}).fetchone()
+        return float(row[0])
+
     def positions(self) -> dict[str, int]:
         """How many jobs are before each that waits."""
         with self._lock:

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,20 @@ import webui
 from webui.catalog.background import BackgroundHasher
 from webui.core.errors import LifelikeError
 from webui.core.jobs import Job, JobState
-from webui.core.settings import Settings, is_loopback
+from webui.core.settings import Settings
 from webui.library.library import Library
 from webui.plugins.host import HookResult
 
-from . import faststart, http_api, mcp_server, sdapi
-from .access import AccessGuard, AccessPolicy, OpenPaths
+from . import faststart, http_api, login, mcp_server, sdapi
+from .access import AccessGuard, AccessPolicy
+from .doors import Doors, read_key
 from .file_guard import FileGuard
 from .guard import AnswerHeaders, BodyLimit, HostGuard, OriginGuard
+from .guessing import GuessLimit, OpenPaths
 from .http_api.pipelines import find_pipeline
 from .http_api.streams import OpenStreams
 from .http_api.system import Progress
+from .scoped import scoped
 from .services import Services
 
 log = logging.getLogger(__name__)
@@ -75,7 +78,10 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     connections; ``start``, how far the start is. Raises SetupError.
     """
     if policy is None:
-        policy = AccessPolicy.decide(services.settings.host, os.environ)
+        policy = AccessPolicy.decide(services.settings, os.environ)
+    settings = services.settings
+    doors = Doors(services.accounts, policy.token, read_key(settings.data_dir)) if policy.asks else None
+    shown = scoped(services) if doors is not None else services
     start, streams, first_page, open_paths = Progress(), OpenStreams(), asyncio.Event(), OpenPaths()
 
     @contextlib.asynccontextmanager
@@ -98,13 +104,21 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.streams, app.state.start, app.state.hasher = streams, start, None
-    app.state.local_only = not policy.token and is_loopback(services.settings.host)
-    http_api.install(app, services, streams, start)
-    sdapi.install(app, services, streams)
-    mcp_server.install(app, services, streams)
+    app.state.local_only = not policy.asks
+    limit = GuessLimit()
+    http_api.install(app, shown, streams, start)
+    sdapi.install(app, shown, streams)
+    mcp_server.install(app, shown, streams)
+    if doors is not None:
+        login.install(app, doors, services.accounts, limit)
     if page:
-        _mount_page(app, services)
-    _add_guards(app, services.settings, policy, open_paths, first_page.set)
+        _mount_page(app, shown)
+    _add_guards(app, settings)
+    if doors is not None:
+        app.add_middleware(AccessGuard, doors=doors, limit=limit, open_paths=open_paths)
+    else:
+        app.add_middleware(HostGuard, trusted=policy.trusted_hosts)
+    app.add_middleware(AnswerHeaders, on_first_page=first_page.set)
     return app
 
 
@@ -119,19 +133,12 @@ def _mount_page(app: FastAPI, services: Services) -> None:
     app.add_middleware(FileGuard, uploads=Path(get_upload_folder()))
 
 
-def _add_guards(
-    app: FastAPI, settings: Settings, policy: AccessPolicy, open_paths: OpenPaths, on_first_page: Callable[[], None]
-) -> None:
+def _add_guards(app: FastAPI, settings: Settings) -> None:
     """Each one added stands in front of those before it."""
     # Level 5 is a third of the time of 9 for a page 3% larger. Event streams and pictures pass as they are.
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes * FILES_IN_A_REQUEST + 2**20)
     app.add_middleware(OriginGuard)
-    if policy.token:
-        app.add_middleware(AccessGuard, token=policy.token, open_paths=open_paths)
-    else:
-        app.add_middleware(HostGuard, trusted=policy.trusted_hosts)
-    app.add_middleware(AnswerHeaders, on_first_page=on_first_page)
 
 
 async def _start_rest(

@@ -48,10 +48,13 @@ def serve(services: Services, open_browser: bool, say: Callable[[str], None] | N
     """Serve until the process is told to end (SIGINT, SIGTERM). ``say`` shows the user a line: the address, once it
     answers.
 
-    Raises SetupError where the address cannot be listened on, or another server runs this data folder's jobs.
+    Raises SetupError where the address cannot be listened on, another server runs this data folder's jobs, or others
+    could reach it and nobody could log in.
     """
     settings = services.settings
-    policy = AccessPolicy.decide(settings.host, os.environ)
+    policy = AccessPolicy.decide(settings, os.environ)
+    if policy.asks and not policy.token and not services.accounts.has_way_in():
+        raise _nobody_could_enter(settings)
     with contextlib.closing(listen(settings.host, settings.port)) as listening:
         _prepare_process(settings)
         with faststart.without_collector():
@@ -88,6 +91,14 @@ def serve(services: Services, open_browser: bool, say: Callable[[str], None] | N
             server.run([listening])
         if failures:
             raise failures[0]
+
+
+def _nobody_could_enter(settings: Settings) -> SetupError:
+    return SetupError(
+        "others could reach this server, and there is no account yet that could log in.",
+        hint=f"Make the owner's: launch.py user add NAME --owner --data-dir {settings.data_dir}; and for each guest:"
+        " launch.py user add NAME. Without --listen, --share and --login none is needed: this machine alone is served.",
+    )
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from webui.accounts.store import AccountStore
     from webui.catalog.catalog import Catalog
     from webui.core.settings import Settings
     from webui.library.library import Library
@@ -28,5 +29,8 @@ class Services:
     library: Library
     catalog: Catalog
     uploads: UploadStore
+    accounts: AccountStore
+    asks_login: bool = False
+    """Whether these are the parts as those who ask may see them (``scoped``)."""
     started_at: float = field(default_factory=time.time)
     """Seconds since 1970."""

@@ -11,7 +11,21 @@ from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
 
-from . import artifacts, curation, errors, imports, jobs, memory, models, openapi, pipelines, prompts, system, uploads
+from . import (
+    artifacts,
+    curation,
+    errors,
+    imports,
+    jobs,
+    memory,
+    models,
+    openapi,
+    people,
+    pipelines,
+    prompts,
+    system,
+    uploads,
+)
 from .errors import problem
 from .streams import OpenStreams
 from .system import Progress
@@ -32,6 +46,7 @@ def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progr
         models.router(services),
         memory.router(services),
         prompts.router(services),
+        people.router(services),
     )
     for part in parts:
         app.include_router(part, prefix=PREFIX)

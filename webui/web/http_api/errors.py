@@ -18,6 +18,7 @@ from webui.core.errors import (
     Conflict,
     ExtensionError,
     FieldError,
+    Forbidden,
     JobFailed,
     LifelikeError,
     ModelError,
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 STATUS: Mapping[type[LifelikeError], int] = {
     ParameterError: 422,
     NotFound: 404,
+    Forbidden: 403,
     Conflict: 409,
     ModelError: 422,
     ExtensionError: 500,

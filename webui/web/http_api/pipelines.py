@@ -8,7 +8,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from webui.core.errors import NotFound
+from webui.core.guests import is_open
 from webui.core.specs import PipelineSpec, same_name
+from webui.web.principal import asking
 from webui.web.services import Services
 
 
@@ -63,7 +65,10 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/pipelines", summary="Every pipeline, with the schema of its parameters")
     def list_pipelines() -> PipelineList:
-        return PipelineList(pipelines=[_view(spec) for spec in services.host.pipelines.values()])
+        """Of a shared studio, a guest sees those that guests may run."""
+        guest = services.asks_login and asking().is_guest
+        specs = services.host.pipelines.values()
+        return PipelineList(pipelines=[_view(spec) for spec in specs if not guest or is_open(spec)])
 
     @routes.get("/pipelines/{pipeline_id}", summary="One pipeline")
     def get_pipeline(pipeline_id: str) -> PipelineView:

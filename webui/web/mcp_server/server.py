@@ -18,8 +18,10 @@ from mcp_types import (
 
 import webui
 from webui.core.errors import LifelikeError
+from webui.core.guests import is_open
 from webui.core.jobs import Job, JobProgress
 from webui.web.http_api.streams import OpenStreams
+from webui.web.principal import acting_for, of_request
 from webui.web.services import Services
 
 from .content import failure, result_of
@@ -38,9 +40,16 @@ def make_server(services: Services, streams: OpenStreams) -> Server[Any]:
     specs = {tool_name(spec.id): spec for spec in services.host.pipelines.values()}
 
     async def list_tools(ctx: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[tool_of(spec) for spec in specs.values()])
+        who = of_request(ctx.request)
+        shown = [spec for spec in specs.values() if who is None or not who.is_guest or is_open(spec)]
+        return ListToolsResult(tools=[tool_of(spec) for spec in shown])
 
     async def call_tool(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        # A session's task began with its first request, which somebody else may have sent.
+        with acting_for(of_request(ctx.request)):
+            return await call(ctx, params)
+
+    async def call(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         spec = specs.get(params.name)
         if spec is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {params.name[:80]!r}")

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 import webui
 from webui.web.http_api.streams import OpenStreams
+from webui.web.principal import asking
 from webui.web.services import Services
 
 from . import errors, generate, lists, pictures, state
@@ -26,7 +27,8 @@ def install(app: FastAPI, services: Services, streams: OpenStreams) -> None:
     part = FastAPI(title="Lifelike, sdapi", version=webui.__version__, openapi_url=None, docs_url=None, redoc_url=None)
     errors.install(part)
     if services.settings.api_sdapi:
-        options, running = Options(services), Running()
+        options = Options(services)
+        running = Running((lambda: asking().job_owner) if services.asks_login else None)
         following = Following(services.jobs, running, streams)
         part.include_router(generate.router(services, options, following))
         part.include_router(lists.router(services))

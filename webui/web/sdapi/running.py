@@ -7,7 +7,7 @@ Used on the event loop alone, so there is no lock.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,19 +47,27 @@ class Run:
 
 
 class Running:
-    """The runs under way, the oldest first."""
+    """The runs under way, the oldest first, of whom ``whose`` names: the owner of the jobs of who asks."""
 
-    def __init__(self) -> None:
-        self._runs: dict[str, Run] = {}
+    def __init__(self, whose: Callable[[], str] | None = None) -> None:
+        self._all: dict[str, Run] = {}
+        self._whose = whose
+
+    @property
+    def _runs(self) -> dict[str, Run]:
+        if self._whose is None:
+            return self._all
+        owner = self._whose()
+        return {job_id: run for job_id, run in self._all.items() if run.job.owner == owner}
 
     @contextmanager
     def following(self, job: Job, images: int) -> Iterator[Run]:
         """``job`` is one of the running for the time of the block."""
-        run = self._runs[job.id] = Run(job, images)
+        run = self._all[job.id] = Run(job, images)
         try:
             yield run
         finally:
-            del self._runs[job.id]
+            del self._all[job.id]
 
     def interrupt(self) -> str | None:
         """The id of the job to be ended: the one at work, else the first that waits."""

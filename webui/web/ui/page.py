@@ -10,6 +10,8 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from webui.core.errors import Forbidden
+from webui.web.principal import asking
 from webui.web.services import Services
 
 from . import head, i18n, routes, shell
@@ -24,10 +26,18 @@ def form_services(services: Services) -> FormServices:
     """What forms need, out of what the composition root gave."""
     return FormServices(
         options=ModelOptions(services.catalog, choice_lists(services), services.host.pipelines),
-        presets=PresetStore(services.settings.data_dir / "presets"),
+        presets=PresetStore(services.settings.data_dir / "presets", _folder_of_asking if services.asks_login else str),
         files=Files(put=services.uploads.put, path=services.uploads.path),
         submit=services.jobs.submit,
     )
+
+
+def _folder_of_asking() -> str:
+    """Also while the page is made, when nobody asks: the names it is made with are read anew for each who does."""
+    try:
+        return asking().folder
+    except Forbidden:
+        return "nobody"
 
 
 def choice_lists(services: Services) -> dict[str, Callable[[], Sequence[str]]]:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ _PIPELINE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 class PresetStore:
-    """Presets below ``root``. Threads may share one: its lock guards a file between reading and replacing it."""
+    """Presets below ``root``, in the folder there that ``whose`` names: of who asks. Threads may share one: its lock
+    guards a file between reading and replacing it.
+    """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, whose: Callable[[], str] = lambda: "") -> None:
         self._root = root
+        self._whose = whose
         self._lock = threading.Lock()
 
     def names(self, pipeline: str) -> list[str]:
@@ -59,7 +62,7 @@ class PresetStore:
     def _path(self, pipeline: str) -> Path:
         if not _PIPELINE.fullmatch(pipeline):
             raise NotFound(f"{pipeline!r} is no pipeline.")
-        return self._root / f"{pipeline}.json"
+        return self._root / self._whose() / f"{pipeline}.json"
 
     def _read(self, pipeline: str) -> dict[str, dict[str, Any]]:
         """Nothing where there is no file; what cannot be read is set aside under another name, not overwritten."""

@@ -1,0 +1,1 @@
+"""Who may use a shared studio: people, their passwords, sessions, links and tokens. Knows nothing of HTTP."""

@@ -1,0 +1,6 @@
+"""Run by Alembic to apply revisions over the connection of ``webui.accounts.schema``, whose transaction it is."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=False)
+context.run_migrations()
