@@ -119,9 +119,14 @@ def _place_body(pen: Pen, pose: Pose, age: str) -> None:
 
 
 def feature_mask(avatar: Avatar, size: int = 128) -> Image.Image:
-    """L picture, 255 where eyes, brows, eyewear, mouth and beard are: what a small autoencoder loses first."""
+    """L picture, 255 where eyes, brows, eyewear, mouth and beard are: what a small autoencoder loses first.
+
+    A quarter of it where the garment and what is worn at the neck are.
+    """
     mask = Image.new("L", (size, size), 0)
     pen, pose = Pen(mask), pose_of(avatar)
+    _place_body(pen, pose, avatar.age)
+    pen.ellipse(64, 120, 42, 18, 64)
     place_head(pen, pose, avatar.age)
     worn = avatar.eyewear != "none"
     for side_x in (-1, 1):

@@ -69,12 +69,14 @@ def scene_line_drawing(scene: Scene, size: int = 128) -> Image.Image:
 
 
 def scene_mask(scene: Scene, size: int = 128) -> Image.Image:
-    """L picture, 255 where the building, animal, sun or moon and what is aloft are: what is small and matters."""
+    """L picture, 255 where the building, trees, animal, sun or moon and what is aloft are: what is small and matters."""
     mask = Image.new("L", (size, size), 0)
     pen, layout = Pen(mask), layout_of(scene)
     if scene.building != "none":
         x, base = layout.building
         pen.polygon([(x - 27, base - 62), (x + 27, base - 62), (x + 27, base + 4), (x - 27, base + 4)], 255)
+    for x, base, height in layout.trees if scene.trees != "none" else ():
+        pen.ellipse(x, base - 0.55 * height, 0.4 * height, 0.55 * height, 255)
     if scene.animal != "none":
         pen.ellipse(layout.animal[0], layout.animal[1] - 12, 15, 17, 255)
     if scene.body != "none":
