@@ -280,3 +280,7 @@ def test_a_form_hands_its_settings_over(services: Services, tools: FormServices,
     assert json.loads(value_of(everything, "settings", updates)) == {"steps": 30}
     wrong = json.loads(draw.hand_over(holder, row, *with_value(draw, "seed", "x")))
     assert wrong["errors"][0]["name"] == "seed"
+    chosen = gr.EventData(None, {"pipeline": holder.id})
+    assert json.loads(draw.hand(chosen, *with_value(draw, "steps", 30)))["send"] == said["send"]
+    nobody = gr.EventData(None, {"pipeline": "sketch.draw"})
+    assert draw.hand(nobody, *with_value(draw, "steps", 30)) == gr.skip()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from gradio.context import LocalContext
 from starlette.testclient import TestClient
 
 from tests.web_ui.loops import closed_loops
@@ -97,6 +99,29 @@ def test_the_page_stays_small(services: Services) -> None:
         blocks = shell.build_blocks(shell.build_tabs(services, form_services(services)))
     assert len(blocks.blocks) < MOST_BLOCKS
     assert all(fn.queue is False for fn in blocks.fns.values())
+
+
+def test_the_first_form_is_in_the_page_and_the_others_are_made_when_they_are_looked_at(services: Services) -> None:
+    marked: list[list[object]] = []
+    with closed_loops():
+        tabs = shell.build_tabs(services, form_services(services))
+        blocks = shell.build_blocks(tabs, lambda made: marked.append(list(made)))
+    first, *later = [form for tab in tabs if tab.blocks is None for form in tab.forms]
+    places = {block.elem_id for block in blocks.blocks.values()}
+    assert f"go-{first.slug}" in places
+    assert f"await-{first.slug}" not in places
+    assert later
+    assert all(f"await-{form.slug}" in places and f"go-{form.slug}" not in places for form in later)
+    assert len(blocks.renderables) == len(later)
+    token = LocalContext.blocks_config.set(copy.copy(blocks.default_config))
+    try:
+        blocks.renderables[0].apply()
+        made = {block.elem_id for block in LocalContext.blocks_config.get().blocks.values()}
+    finally:
+        LocalContext.blocks_config.reset(token)
+    assert f"go-{later[0].slug}" in made
+    assert f"go-{later[0].slug}" in {block.elem_id for block in marked[0]}  # type: ignore[attr-defined]
+    assert not later[0].widgets  # each page has components of its own
 
 
 def test_presets_survive_and_their_names_are_checked(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def scene_line_drawing(scene: Scene, size: int = 128) -> Image.Image:
 
 
 def scene_mask(scene: Scene, size: int = 128) -> Image.Image:
-    """L picture, 255 where the building, trees, animal, sun or moon and what is aloft are: what is small and matters."""
+    """L picture, 255 where building, trees, animal, sun or moon and what is aloft are: what is small and matters."""
     mask = Image.new("L", (size, size), 0)
     pen, layout = Pen(mask), layout_of(scene)
     if scene.building != "none":

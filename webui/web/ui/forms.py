@@ -53,6 +53,10 @@ class Form:
 
     # Building
 
+    def again(self) -> Form:
+        """The same form, not built yet."""
+        return Form(self.spec, self._services, self.slug)
+
     def build(self) -> None:
         """Called once, inside an open Blocks."""
         with gr.Row(elem_classes="ll-work", elem_id=f"work-{self.slug}", equal_height=False):
@@ -64,17 +68,14 @@ class Form:
                         words, variant="primary", elem_id=f"go-{self.slug}", elem_classes="ll-generate"
                     )
                     stop = gr.Button("Stop", elem_id=f"stop-{self.slug}", elem_classes="ll-stop", min_width=0)
+                    self._build_takers()
                 live = self._build_live()
-                takers = self._build_takers()
             stage = viewer.build(self.slug, self.spec.id)
             with gr.Column(elem_classes="ll-settings", min_width=0):
                 self._build_settings()
                 presets = self._build_presets()
         self._wire(generate, stop, stage, presets)
         self._wire_live(live, stage)
-        parts = [widget.component for widget in self.widgets]
-        for (holder, row), button in takers:
-            button.click(partial(self.hand_over, holder, row), parts, stage, api_name=False, **QUIET)
 
     def _build_live(self) -> Any:
         """The switch of a form whose pipeline is fast enough to follow its sliders; None for the others."""
@@ -91,17 +92,18 @@ class Form:
             if widget.rows[0].kind in ("number", "integer"):
                 widget.component.release(self.start_live, [live, *parts], stage, api_name=False, **QUIET)
 
-    def _build_takers(self) -> list[tuple[tuple[PipelineSpec, Parameter], Any]]:
-        takers = self._services.options.takers(self.spec)
-        if not takers:
-            return []
-        with gr.Row(elem_classes="ll-takers", equal_height=True):
-            return [(taker, self._taker_button(taker[0])) for taker in takers]
+    def _build_takers(self) -> None:
+        """Opens the menu of pipelines that can run this one; ``hand_over`` is what its entries ask for."""
+        if not self.takers():
+            return
+        button = gr.Button(
+            "Use for ...", elem_id=f"takers-{self.slug}", elem_classes="ll-small ll-takers", min_width=0, scale=0
+        )
+        button.click(None, None, None, js=f"() => {{ Lifelike.forms.takersMenu('{self.slug}') }}", **QUIET)
 
-    def _taker_button(self, holder: PipelineSpec) -> Any:
-        """Hands what is set here over to the form of a pipeline that can run this one."""
-        name = f"to-{slug(holder.id)}-{self.slug}"
-        return gr.Button(holder.title, elem_id=name, elem_classes="ll-small", min_width=0, scale=0)
+    def takers(self) -> list[tuple[PipelineSpec, Parameter]]:
+        """Pipelines that can run this form's, each with its parameter that holds this one's parameters."""
+        return self._services.options.takers(self.spec)
 
     def _build_settings(self) -> None:
         rest = [rows for rows in arrange(self.rows) if not stands_first(rows[0])]
@@ -182,6 +184,7 @@ class Form:
         generate.click(self.start, parts, stage, api_name=self.spec.id.replace(".", "_"), **QUIET)
         stop.click(None, None, None, js=f"() => {{ Lifelike.forms.stop('{self.slug}') }}", **QUIET)
         stage.apply(self.apply, None, [stage, suggested, *parts], api_name=False, **QUIET)
+        stage.hand(self.hand, parts, stage, api_name=False, **QUIET)
         for widget in self.widgets:
             if widget.rows[0].kind == "model":
                 widget.component.input(
@@ -230,6 +233,12 @@ class Form:
             except LifelikeError as error:
                 told = answer(refusal(error))
         return [told, self._automatic({**self.defaults, **params}), *updates]
+
+    def hand(self, event: gr.EventData, *values: Any) -> Any:
+        """An entry of the menu was chosen: what is set here, for the form of the ``pipeline`` that it names."""
+        asked = (getattr(event, "_data", None) or {}).get("pipeline")
+        chosen = next((one for one in self.takers() if one[0].id == asked), None)
+        return gr.skip() if chosen is None else self.hand_over(*chosen, *values)
 
     def hand_over(self, holder: PipelineSpec, row: Parameter, *values: Any) -> str:
         """What differs from the defaults, for the form of ``holder``: this pipeline's id and its parameters."""

@@ -62,6 +62,7 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
         "keeps_work": form.spec.keeps_work,
         "needs_file": any(row.required and row.kind in FILE_KINDS for row in rows),
         "holds": form.held(),
+        "takers": [{"pipeline": holder.id, "title": holder.title} for holder, _ in form.takers()],
         "prompts": {
             row.name: {"syntax": row.extra.get("syntax", ""), "negative": bool(row.extra.get("negative"))}
             for row in rows

@@ -65,12 +65,12 @@ def for_gradio(tables: Mapping[str, Mapping[str, str]]) -> Any:
     return gr.I18n(en=english, **{tag: dict(table) for tag, table in tables.items()})
 
 
-def mark(blocks: Any, tables: Mapping[str, Mapping[str, str]]) -> None:
-    """Make every label, hint, placeholder and button text of a built page that has a translation follow the browser's
-    language.
+def mark(blocks: Iterable[Any], tables: Mapping[str, Mapping[str, str]]) -> None:
+    """Make every label, hint, placeholder and button text of these components that has a translation follow the
+    browser's language.
     """
     known = {text for table in tables.values() for text in table}
-    for block in blocks.blocks.values():
+    for block in blocks:
         for name in _MARKED:
             text = getattr(block, name, None)
             if isinstance(text, str) and text in known:

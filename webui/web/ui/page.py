@@ -57,8 +57,9 @@ def mount(app: FastAPI, services: Services) -> FastAPI:
     folders = [Path(record.path) for record in services.host.extensions if record.state == "loaded" and record.path]
     tables = i18n.load_tables(folders)
     tabs = shell.build_tabs(services, form_services(services))
-    page = shell.build_blocks(tabs)
-    i18n.mark(page, tables)
+    mark = partial(i18n.mark, tables=tables)
+    page = shell.build_blocks(tabs, mark)
+    mark(page.blocks.values())
     words = i18n.for_gradio(tables)
     # Before mounting: the page's own copy of its configuration is made there, and Gradio reads the words from it.
     page.i18n_instance = words

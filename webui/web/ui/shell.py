@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from webui.core.jobs import Job
 from webui.core.specs import PipelineSpec, TabSpec
 from webui.web.services import Services
 
-from . import panels
+from . import lazy, panels
 from .arranging import slug
 from .forms import Form, FormServices
 
@@ -116,8 +116,14 @@ def in_order(tabs: Sequence[BuiltTab]) -> list[BuiltTab | str]:
     return [*before, "gallery", "queue", *after, "extensions"]
 
 
-def build_blocks(tabs: Sequence[BuiltTab]) -> Any:
-    """The page."""
+def build_blocks(tabs: Sequence[BuiltTab], mark: Callable[[Iterable[Any]], None] = lambda blocks: None) -> Any:
+    """The page. ``mark`` is given the components that are made later, when a form is first looked at."""
+    first = next((form for built in tabs for form in built.forms if built.blocks is None), None)
+
+    def put(form: Form) -> None:
+        # The first form is what a person waits for; the others' components come when they are first looked at.
+        form.build() if form is first else lazy.build(form, mark)
+
     with gr.Blocks(title="Lifelike", analytics_enabled=False, fill_width=True, delete_cache=(3600, 24 * 3600)) as page:
         panels.header()
         with gr.Tabs(elem_id="ll-tabs", elem_classes="ll-tabs", overflow_behavior="wrap"):
@@ -127,19 +133,19 @@ def build_blocks(tabs: Sequence[BuiltTab]) -> Any:
                         getattr(panels, one)()
                     continue
                 with gr.Tab(one.spec.title, id=f"tab-{one.spec.id}", elem_id=f"tab-{slug(one.spec.id)}"):
-                    _fill(one)
+                    _fill(one, put)
     return page
 
 
-def _fill(built: BuiltTab) -> None:
+def _fill(built: BuiltTab, put: Callable[[Form], None]) -> None:
     if built.problem:
         panels.failed_tab(built.spec.title, built.problem)
     elif built.blocks is not None:
         built.blocks.render()
     elif len(built.forms) == 1:
-        built.forms[0].build()
+        put(built.forms[0])
     else:
         with gr.Tabs(elem_id=f"ll-sub-{slug(built.spec.id)}", elem_classes="ll-subtabs", overflow_behavior="wrap"):
             for form in built.forms:
                 with gr.Tab(form.spec.title, id=f"form-{form.slug}", elem_id=f"form-{form.slug}"):
-                    form.build()
+                    put(form)

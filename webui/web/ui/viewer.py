@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-_ON_LOAD = "Lifelike.viewer.mount(element, props, trigger, watch); /* sends 'apply' */"
+_ON_LOAD = "Lifelike.viewer.mount(element, props, trigger, watch); /* sends 'apply' and 'hand' */"
 
 
 def build(slug: str, pipeline: str) -> Any:
-    """A component whose value is an answer of ``forms.Form``; its event ``apply`` carries what is put into the form."""
+    """A component whose value is an answer of ``forms.Form``; its event ``apply`` carries what is put into the form,
+    ``hand`` the pipeline that what is set there goes to."""
     return gr.HTML(
         value="",
         html_template="<div class='ll-viewer'></div>",

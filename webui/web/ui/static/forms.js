@@ -4,10 +4,15 @@ Lifelike.forms = (() => {
   const { config, api, t, told, toast, attempt } = Lifelike;
   const shown = new Map(); // slug -> what its viewer offers: {send, stop, restore, element}
   const waiting = new Map(); // slug -> what to do when its viewer appears
+  const arriving = new Map(); // slug -> what to do with its place when it is there
   const models = new Map();
 
   const info = (slug) => config.forms.find((form) => form.slug === slug);
-  const click = (id) => document.getElementById(id + "-button")?.click();
+  const click = (id) => {
+    const button = document.getElementById(id + "-button");
+    button?.click();
+    button?.scrollIntoView({ block: "nearest", inline: "center" }); // a narrow page shows a part of the strip
+  };
 
   // Bring a form into view. Gradio makes a tab's content when it is first opened.
   function open(slug) {
@@ -33,10 +38,31 @@ Lifelike.forms = (() => {
 
   function register(slug, viewer) {
     shown.set(slug, viewer);
+    arriving.get(slug)?.();
     setTimeout(() => {
       waiting.get(slug)?.(viewer);
       waiting.delete(slug);
     }, 50);
+  }
+
+  // The place of a form that is made when it is first looked at, which is when Gradio makes this place.
+  const asked = new Set();
+  function awaited(element, props, trigger) {
+    const root = element.querySelector(".ll-awaited") || element;
+    const done = () => root.remove();
+    const ask = () => {
+      root.replaceChildren();
+      trigger("show");
+      setTimeout(() => {
+        if (shown.has(props.form)) return;
+        root.replaceChildren(Lifelike.h("p", {}, t("The form has not come yet.")), Lifelike.h("button", { type: "button", class: "ll-button", onclick: ask }, t("Try again")));
+      }, 15000);
+    };
+    if (shown.has(props.form)) return done();
+    arriving.set(props.form, done);
+    if (asked.has(props.form)) return;
+    asked.add(props.form);
+    ask();
   }
 
   const visible = () => [...shown.keys()].find((slug) => shown.get(slug).element.offsetParent !== null);
@@ -168,11 +194,19 @@ Lifelike.forms = (() => {
     else toast(t("No form takes a picture yet."));
   }
 
+  // Pipelines that run this form's with what is set in it: sweeps, folders, comparisons.
+  function takersMenu(slug) {
+    const rows = info(slug).takers.map(({ pipeline, title }) => ({ label: t(title), icon: "sliders", run: () => shown.get(slug)?.hand(pipeline) }));
+    Lifelike.menu(document.getElementById(`takers-${slug}`), rows);
+  }
+
   return {
     info,
+    takersMenu,
     open,
     apply,
     register,
+    await: awaited,
     visible,
     clearErrors,
     showErrors,

@@ -405,6 +405,7 @@ Lifelike.viewer = (() => {
     forms.register(props.form, {
       element: root,
       send: (asked) => viewer.send(asked),
+      hand: (pipeline) => trigger("hand", { pipeline }),
       stop: () => viewer.stop(),
       running: () => Boolean(viewer.current() && !ENDED.has(viewer.current().state)),
       lastSeed: () => viewer.lastSeed(),
