@@ -35,11 +35,13 @@ from .core.declaring import (
 )
 from .core.errors import Cancelled, FieldError, JobFailed, LifelikeError, ModelError, NotFound, ParameterError
 from .core.jobs import ArtifactRecord, Job
+from .core.numbers import Measure, Number, numbers_of
 from .core.parameters import (
     Parameter,
     Params,
     describe,
 )
+from .core.picture_sets import SetRun, set_runs
 from .core.recipes import ModelUse, Recipe
 from .core.specs import (
     Acceptance,
@@ -624,11 +626,13 @@ __all__ = [
     "LatentSpace",
     "LayeredExtractor",
     "LifelikeError",
+    "Measure",
     "ModelError",
     "ModelKind",
     "ModelUse",
     "Models",
     "NotFound",
+    "Number",
     "Parameter",
     "ParameterError",
     "ParameterValues",
@@ -643,6 +647,7 @@ __all__ = [
     "PromptSyntax",
     "Recipe",
     "ResolvedModel",
+    "SetRun",
     "SettingsSpec",
     "TabContext",
     "TabSpec",
@@ -665,10 +670,12 @@ __all__ = [
     "integer",
     "model",
     "number",
+    "numbers_of",
     "parameters",
     "prompt",
     "record",
     "seed",
+    "set_runs",
     "size",
     "text",
     "validate",

@@ -261,7 +261,7 @@ def _said(context: Context, words: str) -> Callable[[int, int], None]:
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("value", "low", "high", "real_vs_real", "better", "interval")}
+    return {name: row[name] for name in ("key", "value", "low", "high", "real_vs_real", "better", "interval")}
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

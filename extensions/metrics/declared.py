@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from webui.api import ChoiceSource, FeatureNetwork, ModelKind, Params, PipelineSpec
+from webui.api import ChoiceSource, FeatureNetwork, Measure, ModelKind, Params, PipelineSpec
 
 from .accepting import accept, accept_tradeoff
 from .params import (
@@ -22,6 +22,24 @@ from .params import (
 )
 
 _WORK = "extensions.metrics.pipelines"
+
+
+def _of_sets(key: str, keys: tuple[str, ...], better: str, least: int = 8) -> Measure:
+    """A score of metrics.compare, for sets that other jobs make."""
+    takes = {"pictures": "generated", "real": "real"}
+    return Measure(f"metrics.{key}", MEASURES[key], keys, takes, {"scores": [key]}, least, better)
+
+
+SET_MEASURES = (
+    _of_sets("fd", ("fd",), "lower"),
+    _of_sets("fd_infinity", ("fd_infinity",), "lower", 64),
+    _of_sets("kd", ("kd",), "lower"),
+    _of_sets("inception_score", ("inception_score",), "higher", 10),
+    _of_sets("precision_recall", ("precision", "recall"), "higher"),
+    _of_sets("density_coverage", ("density", "coverage"), "near real"),
+    _of_sets("cmmd", ("cmmd",), "lower"),
+    _of_sets("diversity", ("perceptual_diversity", "ms_ssim_diversity"), "near real"),
+)
 
 
 def _single(name: str, title: str, params: type[Params], run: str, description: str) -> PipelineSpec:
@@ -49,6 +67,7 @@ PIPELINES: tuple[PipelineSpec, ...] = (
         outputs="scalar",
         keeps_work=True,
         accept=accept,
+        measures=SET_MEASURES,
         examples=(
             {
                 "title": "The starter's people against drawn ones",

@@ -93,8 +93,9 @@ class Score:
         """As a table has it."""
         ends = {"low": self.estimate.low, "high": self.estimate.high}
         kept = {name: value if np.isfinite(value) else None for name, value in ends.items()}
-        row = {"score": self.name, "value": self.estimate.value, **kept, "real_vs_real": self.reference}
-        return {**row, "better": self.better, "interval": self.estimate.way, **self.further}
+        row = {"key": self.key, "score": self.name, "value": self.estimate.value, **kept}
+        row |= {"real_vs_real": self.reference, "better": self.better, "interval": self.estimate.way}
+        return {**row, **self.further}
 
 
 @dataclass

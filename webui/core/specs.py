@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from .numbers import Measure
 from .parameters import Params
 
 ArtifactKind = Literal["image", "video", "audio", "table", "plot", "file", "scalar"]
@@ -78,6 +79,8 @@ class PipelineSpec:
     """Called when a job is accepted, with its frozen parameters: checks what a declaration cannot say, and answers the
     parameters that the job will run with. Light: it runs in the web process. Raises ParameterError.
     """
+    measures: tuple[Measure, ...] = ()
+    """Scores that it takes of a folder of pictures, for other jobs that make some. (1.5)"""
 
     @property
     def extension(self) -> str:

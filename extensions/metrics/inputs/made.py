@@ -10,14 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from webui.api import Artifact, Context, JobFailed, PipelineSpec, describe
+from webui.api import Artifact, Context, JobFailed, PipelineSpec, SetRun, set_runs
 
 from .pictures import Prepare
-
-_SEED = "seed"
-_COUNTS = ("samples", "batch_count")
-"""Parameters that say how many pictures a run makes, picture i with seed + i."""
-_CHUNK = 64
 
 
 def texts_in(path: Path) -> list[str]:
@@ -51,14 +46,13 @@ class PipelinePictures:
     file_format: str = field(default="not compressed", init=False)
 
     def __post_init__(self) -> None:
-        self._known = {row.name for row in describe(self.spec.params)}
-        if _SEED not in self._known:
-            raise JobFailed(
-                f"{self.spec.title} has no seed: pictures of a set must differ, and be made again.",
-                hint="Choose a pipeline that has one.",
-            )
-        if self.prompts and "prompt" not in self._known:
-            raise JobFailed(f"{self.spec.title} takes no prompt.", hint="Leave the file of prompts out.")
+        try:
+            next(self._runs(0, 1))
+        except ValueError as error:
+            raise JobFailed(f"{error}.", hint="Choose another pipeline, or leave the file of prompts out.") from None
+
+    def _runs(self, start: int, count: int) -> Iterator[SetRun]:
+        return set_runs(self.spec, self.params, seed=self.seed, start=start, count=count, prompts=self.prompts)
 
     @property
     def title(self) -> str:
@@ -71,38 +65,15 @@ class PipelinePictures:
         return f"seed {self.seed + index}"
 
     def picture(self, index: int) -> Image.Image:
-        made = self._made(index, 1, keep=False)
-        return made[0]
+        return self._made(next(self._runs(index, 1)), keep=False)[0]
 
     def read(self, start: int, prepare: Prepare) -> Iterator[Any]:
-        step = 1 if self.prompts else self._step
-        for at in range(start, self.count, step):
-            for picture in self._made(at, min(step, self.count - at), keep=self.keep):
+        for run in self._runs(start, self.count - start) if start < self.count else ():
+            for picture in self._made(run, keep=self.keep):
                 yield prepare(picture)
 
-    @property
-    def _count_name(self) -> str:
-        return next((name for name in _COUNTS if name in self._known), "")
-
-    @property
-    def _step(self) -> int:
-        """Pictures of one run."""
-        if not self._count_name:
-            return 1
-        batch = int(self.params.get("batch_size", 1)) if "batch_size" in self._known else 1
-        return max(1, _CHUNK // batch) * batch
-
-    def _made(self, start: int, count: int, *, keep: bool) -> list[Image.Image]:
-        params = {**self.params, _SEED: self.seed + start}
-        if self.prompts:
-            params["prompt"] = self.prompts[start % len(self.prompts)]
-        batch = int(params.get("batch_size", 1)) if "batch_size" in self._known else 1
-        if self._count_name == "samples":
-            params["samples"] = count
-        elif self._count_name:
-            if count < batch:
-                params["batch_size"], batch = count, count
-            params[self._count_name] = -(-count // batch)
+    def _made(self, run: SetRun, *, keep: bool) -> list[Image.Image]:
+        start, count = run.start, run.count
         made: dict[int, Image.Image] = {}
 
         def take(artifact: Artifact) -> None:
@@ -110,14 +81,14 @@ class PipelinePictures:
                 made[artifact.index] = artifact.data.convert("RGB")
 
         if keep:
-            records = self.context.run(self.spec.id, params, index=self.first_artifact + start, count=count)
+            records = self.context.run(self.spec.id, run.params, index=self.first_artifact + start, count=count)
             for record in records:
                 path = self.context.saved(record.index)
                 if path is not None and record.kind == "image":
                     with Image.open(path) as image:
                         made[record.index - self.first_artifact - start] = image.convert("RGB")
         else:
-            self.context.run(self.spec.id, params, count=count, take=take)
+            self.context.run(self.spec.id, run.params, count=count, take=take)
         if sorted(made) != list(range(count)):
             raise JobFailed(
                 f"{self.spec.title} made {len(made)} pictures where {count} were asked for.",

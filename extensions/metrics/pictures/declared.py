@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from typing import Literal
 
-from webui.api import Params, PipelineSpec
+from webui.api import Measure, Params, PipelineSpec
 
 from .params import AccuracyParams, ClipParams, PathParams, PristineParams, QualityParams, ReferenceParams
 
 _Outputs = Literal["scalar", "file"]
+_REFERENCES = {"pictures": "pictures", "references": "references"}
 
 
-def _spec(name: str, title: str, params: type[Params], run: str, outputs: _Outputs, description: str) -> PipelineSpec:
+def _measure(name: str, title: str, key: str, better: str = "") -> Measure:
+    return Measure(f"metrics.{name}", title, (key,), better=better)
+
+
+def _pair(name: str, title: str, better: str) -> Measure:
+    """Against references; their error maps are left out."""
+    return Measure(f"metrics.{name}", title, (name,), _REFERENCES, {"maps": 0}, better=better)
+
+
+def _quality(name: str, title: str, keys: tuple[str, ...], better: str = "", **params: str) -> Measure:
+    return Measure(f"metrics.{name}", title, keys, params=params, better=better)
+
+
+def _spec(
+    name: str,
+    title: str,
+    params: type[Params],
+    run: str,
+    outputs: _Outputs,
+    description: str,
+    measures: tuple[Measure, ...] = (),
+) -> PipelineSpec:
     return PipelineSpec(
         id=f"metrics.{name}",
         title=title,
@@ -20,6 +42,7 @@ def _spec(name: str, title: str, params: type[Params], run: str, outputs: _Outpu
         tab="metrics",
         description=description,
         outputs=outputs,
+        measures=measures,
     )
 
 
@@ -31,6 +54,13 @@ PIPELINES: tuple[PipelineSpec, ...] = (
         "quality:ImageQuality",
         "scalar",
         "Sharpness, colourfulness, NIQE and BRISQUE of each picture, without a reference.",
+        (
+            _quality("sharpness", "Sharpness", ("variance_of_laplacian",)),
+            _quality("colourfulness", "Colourfulness", ("colourfulness",)),
+            _quality("niqe", "NIQE (photographs)", ("niqe",), "lower", niqe="photographs"),
+            _quality("niqe_drawings", "NIQE (drawings)", ("niqe",), "lower", niqe="drawings"),
+            _quality("brisque", "BRISQUE, or the distance of its features", ("brisque", "brisque_distance"), "lower"),
+        ),
     ),
     _spec(
         "against_reference",
@@ -39,6 +69,12 @@ PIPELINES: tuple[PipelineSpec, ...] = (
         "pairs:AgainstReference",
         "scalar",
         "PSNR, SSIM, MS-SSIM and LPIPS of pairs, and where they differ.",
+        (
+            _pair("psnr", "PSNR", "higher"),
+            _pair("ssim", "SSIM", "higher"),
+            _pair("ms_ssim", "MS-SSIM", "higher"),
+            _pair("lpips", "LPIPS", "lower"),
+        ),
     ),
     _spec(
         "clip_score",
@@ -47,6 +83,7 @@ PIPELINES: tuple[PipelineSpec, ...] = (
         "clip_scoring:ClipScore",
         "scalar",
         "How well pictures fit their prompts, by CLIP (Hessel et al. 2021).",
+        (_measure("clip_score", "CLIPScore", "clip_score", "higher"),),
     ),
     _spec(
         "prompt_accuracy",
@@ -55,6 +92,7 @@ PIPELINES: tuple[PipelineSpec, ...] = (
         "accuracy:PromptAccuracy",
         "scalar",
         "Whether pictures show what their prompts ask for, attribute by attribute, by a judge.",
+        (_measure("prompt_accuracy", "Accuracy of prompts", "accuracy", "higher"),),
     ),
     _spec(
         "ppl",

@@ -90,6 +90,7 @@ def summary(rows: Sequence[Row], columns: Sequence[Column], unit: str = "picture
         known = not alike and math.isfinite(estimate.low)
         told.append(
             {
+                "key": column.key,
                 "score": column.title,
                 "value": estimate.value,
                 "low": estimate.low if known else None,
@@ -121,7 +122,8 @@ def artifacts(context: Context, told: Told) -> Iterator[Artifact]:
     numbers = {"scores": scores, **told.further, "protocol": dict(told.protocol)}
     yield Artifact("scalar", plain(numbers), index=0, title=told.title)
     yield Artifact("table", [_shown(row) for row in told.rows], index=1, title=f"Scores of {told.unit}")
-    yield Artifact("table", [_shown(row) for row in found], index=2, title="Scores")
+    shown = [{name: value for name, value in row.items() if name != "key"} for row in found]
+    yield Artifact("table", [_shown(row) for row in shown], index=2, title="Scores")
     text = records.lines([plain(row) for row in found], plain(told.protocol))
     file = context.work_dir / "scores.jsonl"
     file.write_text(text or "{}\n", encoding="utf-8")

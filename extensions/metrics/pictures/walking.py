@@ -100,6 +100,7 @@ def _told(
     spec = context.latent_spaces[params.space or next(iter(context.latent_spaces))]
     name = f"PPL ({params.walk}, {params.sampling}{', centre' if params.crop else ''}) by {distance.name}"
     row = {
+        "key": "ppl",
         "score": name,
         "value": estimate.value,
         "low": estimate.low,

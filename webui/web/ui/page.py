@@ -49,6 +49,7 @@ def choice_lists(services: Services) -> dict[str, Callable[[], Sequence[str]]]:
     host = services.host
     lists["feature_networks"] = lambda: tuple(host.feature_networks)
     lists["latent_spaces"] = lambda: tuple(host.latent_spaces)
+    lists["measures"] = lambda: tuple(one.id for spec in host.pipelines.values() for one in spec.measures)
     return lists
 
 
