@@ -32,6 +32,16 @@ def register_pipelines() -> Iterable[PipelineSpec]:
                     "y_values": "1-7 (+3)",
                     "params": {"prompt": "a woman with red hair, smiling"},
                 },
+                {
+                    "title": "Quality against guidance",
+                    "pipeline": "diffusion.txt2img",
+                    "x": "guidance_scale",
+                    "x_values": "1, 2, 4, 7",
+                    "params": {"prompt": "a smiling person with red hair"},
+                    "pictures": 16,
+                    "scores": ["metrics.prompt_accuracy", "metrics.fd"],
+                    "real": "drawn:any?style=flat",
+                },
             ),
         )
     ]

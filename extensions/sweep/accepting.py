@@ -22,6 +22,7 @@ from webui.api import (
 from .axes import LETTERS, Axis, find_row, label_of, read_axis
 from .params import SweepParams
 from .plan import Plan
+from .scores.accepting import accepted_scores
 from .values import ValueProblem
 
 
@@ -38,7 +39,10 @@ def accept(params: SweepParams, acceptance: Acceptance) -> Mapping[str, Any]:
         raise _wrong("vary_seed", f"expected one that there is: no {params.vary_seed.upper()} axis is given")
     if seed and params.vary_seed != "no" and any(axis.parameter == seed for axis in axes):
         raise _wrong("vary_seed", "expected one seed for all, for the seed is an axis")
-    plan = Plan(spec.id, base, checked, seed, "" if params.vary_seed == "no" else params.vary_seed)
+    runs = accepted_scores(params, spec, seed, acceptance)
+    vary = "" if params.vary_seed == "no" else params.vary_seed
+    keep = min(params.keep, params.pictures)
+    plan = Plan(spec.id, base, checked, seed, vary, params.pictures, keep, runs)
     shown = {name: base[name] for name in (*params.params, seed) if name in base}
     return {**params.model_dump(), "pipeline": spec.id, "params": shown, "plan": plan.to_json()}
 

@@ -32,6 +32,8 @@ class Tile:
     words: str = ""
     failed: bool = False
     faint: bool = False
+    foot: Sequence[str] = ()
+    """Lines below the cell, such as its scores; ``Look.foot_lines`` of them are shown."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Look:
 
     cell: tuple[int, int]
     margin: int
+    foot_lines: int = 0
+    """Below each cell."""
 
 
 def fit_cell(
@@ -76,6 +80,7 @@ class Grid:
         edge = min(look.cell)
         self._text = Lettering(min(max(edge // _TEXT_SHARE, _TEXT_MIN_PX), _TEXT_MAX_PX), system_fonts())
         self._pad = self._text.size_px
+        self._foot = look.foot_lines * self._text.line_px + (self._pad // 2 if look.foot_lines else 0)
         self._columns, self._rows = columns, rows
         self._column_lines = [
             self._lines(text, place, look.cell[0], _COLUMN_LINES) for place, text in enumerate(headings.x_labels)
@@ -97,13 +102,13 @@ class Grid:
     def size(self) -> tuple[int, int]:
         """Width and height of the whole picture in pixels."""
         right, bottom = self.box((self._columns - 1, self._rows - 1))[2:]
-        return right + self._pad, bottom + self._pad
+        return right + self._pad, bottom + self._foot + self._pad
 
     def box(self, place: Place) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of a cell."""
         (width, height), margin = self._look.cell, self._look.margin
         left = self._left + place[0] * (width + margin)
-        top = self._top + place[1] * (height + margin)
+        top = self._top + place[1] * (height + self._foot + margin)
         return left, top, left + width, top + height
 
     def draw(self, tiles: Mapping[Place, Tile]) -> Image.Image:
@@ -113,7 +118,9 @@ class Grid:
         self._draw_headings(draw)
         for y in range(self._rows):
             for x in range(self._columns):
-                self._draw_tile(canvas, draw, self.box((x, y)), tiles.get((x, y), Tile()))
+                tile = tiles.get((x, y), Tile())
+                self._draw_tile(canvas, draw, self.box((x, y)), tile)
+                self._draw_foot(draw, self.box((x, y)), tile)
         return canvas
 
     def _lines(self, text: str, place: int, width_px: int, most: int) -> list[str]:
@@ -162,6 +169,12 @@ class Grid:
         """One line within ``width``; ``at``: 0 at its left, 1 at its right."""
         line = "".join(self._text.wrapped(self._text.readable(words, ""), width, 1))
         self._text.draw(draw, left + (width - self._text.width(line)) * at, top, line, ink)
+
+    def _draw_foot(self, draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], tile: Tile) -> None:
+        left, _, right, bottom = box
+        for number, words in enumerate(tile.foot[: self._look.foot_lines]):
+            top = bottom + self._pad // 4 + number * self._text.line_px
+            self._put(draw, words, left, top, right - left, INK, 0.5)
 
     def _draw_tile(
         self, canvas: Image.Image, draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], tile: Tile

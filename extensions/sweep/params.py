@@ -10,6 +10,10 @@ from webui.api import (
     boolean,
     choice,
     dynamic_choice,
+    dynamic_choices,
+    file,
+    folder,
+    image,
     integer,
     parameters,
     prompt,
@@ -17,6 +21,8 @@ from webui.api import (
 )
 
 MODES = {"values": "Values", "replace": "Search and replace"}
+SCORES = "Scores"
+REAL_HELP = "A folder or a .zip; or drawn:avatar, collection:NAME, dataset:celeba, statistics (.npz)"
 VALUES_HELP = "10, 20, 30; 1-10 (+3); 0.5-1 [6]; all; one a line where values hold commas"
 
 
@@ -62,6 +68,39 @@ class SweepParams(Params):
         },
         label="Seeds",
         help="With one seed for all, cells differ by their axes alone",
+    )
+    pictures: int = integer(
+        1,
+        minimum=1,
+        maximum=100_000,
+        label="Pictures of a cell",
+        help="With seeds from the cell's own on; distances of sets want hundreds",
+        group=SCORES,
+    )
+    prompts: str | None = file(
+        label="Prompts",
+        group=SCORES,
+        accept=(".txt", ".jsonl"),
+        help="One a line, for one picture each, the same in every cell; or the metadata.jsonl of a data set",
+    )
+    scores: tuple[str, ...] = dynamic_choices(
+        "measures", label=SCORES, group=SCORES, help="Taken of each cell's pictures: columns of the table, and plots"
+    )
+    real: str = folder(label="Real pictures", group=SCORES, help=f"For distances of sets. {REAL_HELP}")
+    reference: str | None = image(
+        label="Reference", group=SCORES, help="What every picture should be, for SSIM and LPIPS"
+    )
+    references: str = folder(
+        label="Or references", group=SCORES, help="A folder with one for each picture of a cell, in their order"
+    )
+    keep: int = integer(
+        4,
+        minimum=1,
+        maximum=100,
+        label="Pictures kept of a cell",
+        help="In the gallery and in the grid; the others are measured and forgotten",
+        group=SCORES,
+        advanced=True,
     )
     labels: bool = boolean(True, label="Labels", group="Grid", advanced=True)
     margin: int = integer(

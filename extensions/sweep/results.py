@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from webui.api import Number
+
 from .plan import Cell, Plan
+from .scores.series import row_of
 
 DEATHS_TO_GIVE_UP = 2
 """Times that the worker may die in a cell before that cell is left out."""
@@ -22,16 +25,19 @@ class Result:
     """Of one cell. ``numbers`` become columns of the table, by their names."""
 
     cell: Cell
-    path: Path | None = None
-    """Of its picture."""
+    paths: tuple[Path, ...] = ()
+    """Of its pictures, as far as they are kept."""
     error: str = ""
     seconds: float | None = None
     seed: int | None = None
+    seconds_per_picture: float | None = None
+    """Of cells that are scored, or have several."""
     numbers: dict[str, float] = field(default_factory=dict)
+    scores: list[Number] = field(default_factory=list)
 
     @property
     def state(self) -> str:
-        return "failed" if self.error else "done" if self.path is not None or self.numbers else "missing"
+        return "failed" if self.error else "done" if self.paths or self.numbers else "missing"
 
 
 class Journal:
@@ -108,9 +114,11 @@ def read_table(path: Path) -> dict[int, dict[str, str]]:
 
 def table(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
     """A row a cell: where it is, its values on the axes, how long it took, what became of it, its numbers."""
-    names = dict.fromkeys(name for result in results for name in result.numbers)
+    numbers = [{**result.numbers, **row_of(result.scores)} for result in results]
+    names = dict.fromkeys(name for one in numbers for name in one)
+    timed = any(result.seconds_per_picture is not None for result in results)
     rows = []
-    for result in results:
+    for result, known in zip(results, numbers, strict=True):
         cell = result.cell
         values = {axis.column: _plain(axis.values[cell.at["xyz".index(axis.letter)]]) for axis in plan.axes}
         rows.append(
@@ -119,15 +127,20 @@ def table(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
                 "cell": cell.index,
                 "state": result.state,
                 "seed": result.seed if result.seed is not None else "",
-                "seconds": round(result.seconds, 3) if result.seconds is not None else "",
-                **{name: result.numbers.get(name, "") for name in names},
+                "seconds": _rounded(result.seconds, 3),
+                **({"seconds_per_picture": _rounded(result.seconds_per_picture, 4)} if timed else {}),
+                **{name: known.get(name, "") for name in names},
                 "error": result.error,
             }
         )
     return rows
 
 
-def numbers_of(path: Path) -> dict[str, float]:
+def _rounded(value: float | None, digits: int) -> float | str:
+    return "" if value is None else round(value, digits)
+
+
+def scalars_of(path: Path) -> dict[str, float]:
     """The numbers of a scalar artifact: one, or those of an object and of the objects in it, named by their path."""
     found: dict[str, float] = {}
     _gather(json.loads(path.read_text(encoding="utf-8")), "", found)

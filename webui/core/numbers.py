@@ -45,9 +45,18 @@ def numbers_of(data: Any) -> tuple[Number, ...]:
         one = scores[title]
         if not isinstance(one, Mapping) or _finite(one.get("value")) is None:
             continue
-        ends = {name: _finite(one.get(name)) for name in ("low", "high", "real_vs_real")}
-        words = {name: str(one.get(name) or "") for name in ("better", "interval")}
-        found.append(Number(str(one.get("key") or title), str(title), float(one["value"]), **ends, **words))
+        found.append(
+            Number(
+                key=str(one.get("key") or title),
+                title=str(title),
+                value=float(one["value"]),
+                low=_finite(one.get("low")),
+                high=_finite(one.get("high")),
+                real_vs_real=_finite(one.get("real_vs_real")),
+                better=str(one.get("better") or ""),
+                interval=str(one.get("interval") or ""),
+            )
+        )
     return tuple(found)
 
 
