@@ -48,7 +48,8 @@ RIGHTS = {
          "POST /api/v1/memory/unload", "PUT /api/v1/memory/budget", "GET /api/v1/imports", "POST /api/v1/imports",
          "DELETE /api/v1/imports", "POST /api/v1/imports/files", "GET /api/v1/people", "POST /api/v1/people",
          "POST /api/v1/people/{name}/link", "PUT /api/v1/people/{name}/quota", "DELETE /api/v1/people/{name}/sessions",
-         "DELETE /api/v1/people/{name}", "GET /ext/easel/colours", "GET /ext/easel/brushes/{name}"],
+         "DELETE /api/v1/people/{name}", "GET /api/v1/share", "POST /api/v1/share", "DELETE /api/v1/share",
+         "GET /ext/easel/colours", "GET /ext/easel/brushes/{name}"],
         ADMIN,
     ),
 }  # fmt: skip

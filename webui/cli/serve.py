@@ -22,6 +22,13 @@ def main(arguments: Sequence[str]) -> int:
         help="listen on every address of this machine, or on ADDRESS; people log in then (launch.py user add NAME)",
     )
     parser.add_argument(
+        "--share",
+        nargs="?",
+        const="gradio",
+        metavar="HOW",
+        help="a public link: gradio (the default of this option), ssh:USER@HOST, an extension's tunnel, or none",
+    )
+    parser.add_argument(
         "--login", action="store_true", default=None, help="ask for a login on this machine's own address too"
     )
     parser.add_argument(

@@ -271,8 +271,9 @@ class ExecutorSpec:
 
 @dataclass(frozen=True)
 class TunnelSpec:
-    """A way to a public address; ``open`` is ``"package.module:function"`` of (local port) -> object with ``url`` and
-    ``close()``.
+    """A way to a public address, chosen by ``--share <id>`` or ``--share <id>:<argument>``. ``open`` is
+    ``"package.module:function"`` of (local port), or of (local port, argument) (1.5). It answers an object with ``url``
+    and ``close()``, and perhaps ``alive``, False once it broke (1.5), or raises with words for the user.
     """
 
     id: str

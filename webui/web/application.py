@@ -23,6 +23,7 @@ from webui.catalog.background import BackgroundHasher
 from webui.core.errors import LifelikeError
 from webui.core.jobs import Job, JobState
 from webui.core.settings import Settings
+from webui.core.specs import TunnelSpec
 from webui.library.library import Library
 from webui.plugins.host import HookResult
 
@@ -37,6 +38,7 @@ from .http_api.streams import OpenStreams
 from .http_api.system import Progress
 from .scoped import scoped
 from .services import Services
+from .sharing import Open, Sharing, find_tunnel
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +77,14 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
 
     ``policy`` is by default what the settings' host and the environment ask for. Without ``page`` Gradio is not
     imported. In ``app.state``: ``streams``, the open event streams, to be stopped before the server waits for its
-    connections; ``start``, how far the start is. Raises SetupError.
+    connections; ``start``, how far the start is; ``sharing``, whose ``begin`` opens the tunnel. Raises SetupError.
     """
     if policy is None:
         policy = AccessPolicy.decide(services.settings, os.environ)
     settings = services.settings
     doors = Doors(services.accounts, policy.token, read_key(settings.data_dir)) if policy.asks else None
     shown = scoped(services) if doors is not None else services
+    sharing = Sharing(settings.share, _tunnel_of(services))
     start, streams, first_page, open_paths = Progress(), OpenStreams(), asyncio.Event(), OpenPaths()
 
     @contextlib.asynccontextmanager
@@ -94,6 +97,7 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
                 yield
         finally:
             streams.stop()
+            await asyncio.to_thread(sharing.stop)
             if app.state.hasher is not None:
                 await asyncio.to_thread(app.state.hasher.stop)
             await _stop(services, start, rest)
@@ -104,9 +108,10 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.streams, app.state.start, app.state.hasher = streams, start, None
+    app.state.sharing = sharing
     app.state.local_only = not policy.asks
     limit = GuessLimit()
-    http_api.install(app, shown, streams, start)
+    http_api.install(app, shown, streams, start, sharing)
     sdapi.install(app, shown, streams)
     mcp_server.install(app, shown, streams)
     if doors is not None:
@@ -120,6 +125,16 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
         app.add_middleware(HostGuard, trusted=policy.trusted_hosts)
     app.add_middleware(AnswerHeaders, on_first_page=first_page.set)
     return app
+
+
+def _tunnel_of(services: Services) -> Open | None:
+    """Raises SetupError for one that there is not, before anything is served."""
+    host, settings = services.host, services.settings
+
+    def load(spec: TunnelSpec) -> Any:
+        return host.load_object(host.owner_of("tunnels", spec.id), spec.open)
+
+    return find_tunnel(settings.share, host.tunnels, load, offline=settings.offline)
 
 
 def _mount_page(app: FastAPI, services: Services) -> None:

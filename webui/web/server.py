@@ -22,6 +22,7 @@ from .access import AccessPolicy
 from .application import create_app, gradio_temp_dir
 from .http_api.streams import OpenStreams
 from .services import Services
+from .sharing import Shared, qr_lines
 
 STOP_S = 3
 """Seconds that open requests get to end when the server stops."""
@@ -59,10 +60,14 @@ def serve(services: Services, open_browser: bool, say: Callable[[str], None] | N
         _prepare_process(settings)
         with faststart.without_collector():
             app = create_app(services, policy)
-        address = browser_address(settings.host, listening.getsockname()[1], policy.token)
+        port = listening.getsockname()[1]
+        address = browser_address(settings.host, port, policy.token)
+        tell = say or _say
+        app.state.sharing.told = lambda shared: tell(_words_of(shared))
 
         def ready() -> None:
-            (say or _say)(f"Lifelike runs at {address} (Ctrl+C ends it)")
+            tell(f"Lifelike runs at {address} (Ctrl+C ends it)")
+            app.state.sharing.begin(port)
             if open_browser:
                 # It may wait for the browser to end.
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -99,6 +104,17 @@ def _nobody_could_enter(settings: Settings) -> SetupError:
         hint=f"Make the owner's: launch.py user add NAME --owner --data-dir {settings.data_dir}; and for each guest:"
         " launch.py user add NAME. Without --listen, --share and --login none is needed: this machine alone is served.",
     )
+
+
+def _words_of(shared: Shared) -> str:
+    match shared.state:
+        case "open":
+            return f"Shared at {shared.url} with those who can log in:\n{qr_lines(shared.url)}"
+        case "failed":
+            return f"Not shared: {shared.problem} This machine's own page goes on."
+        case "stopped":
+            return "Not shared any more; this machine's own page goes on."
+    return shared.problem or "The tunnel is being opened."
 
 
 def _say(line: str) -> None:

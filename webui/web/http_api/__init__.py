@@ -10,6 +10,7 @@ from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from webui.web.services import Services
+from webui.web.sharing import Sharing
 
 from . import (
     artifacts,
@@ -23,6 +24,7 @@ from . import (
     people,
     pipelines,
     prompts,
+    share,
     system,
     uploads,
 )
@@ -32,7 +34,7 @@ from .system import Progress
 from .views import PREFIX
 
 
-def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progress) -> None:
+def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progress, sharing: Sharing) -> None:
     """Add every route of the interface, their error handlers and the OpenAPI document to ``app``."""
     errors.install(app)
     parts = (
@@ -47,6 +49,7 @@ def install(app: FastAPI, services: Services, streams: OpenStreams, start: Progr
         memory.router(services),
         prompts.router(services),
         people.router(services),
+        share.router(services, sharing),
     )
     for part in parts:
         app.include_router(part, prefix=PREFIX)
