@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from webui.app import build_services
 from webui.cli.options import add_host_options, settings_from
@@ -28,6 +29,17 @@ def main(arguments: Sequence[str]) -> int:
         metavar="HOW",
         help="a public link: gradio (the default of this option), ssh:USER@HOST, an extension's tunnel, or none",
     )
+    proxy = parser.add_argument_group("behind a proxy, and TLS")
+    proxy.add_argument(
+        "--trusted-proxy",
+        action="append",
+        dest="trusted_proxies",
+        metavar="ADDRESS",
+        help="believe a proxy there on who asks and under which name; an address or a network; may be repeated",
+    )
+    proxy.add_argument("--root-path", metavar="PATH", help="below which path the proxy shows the studio, as /studio")
+    proxy.add_argument("--tls-cert", type=Path, metavar="FILE", help="a certificate (PEM, with its chain) for https")
+    proxy.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")
     parser.add_argument(
         "--login", action="store_true", default=None, help="ask for a login on this machine's own address too"
     )

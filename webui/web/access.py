@@ -25,6 +25,7 @@ from webui.core.settings import TOKEN_VARIABLE, Settings
 from .doors import Doors, secret_in
 from .guessing import GuessLimit, OpenPaths
 from .http_api.errors import problem
+from .paths import path_of
 from .permissions import needed
 from .principal import Principal, acting_for, put_on
 
@@ -80,7 +81,7 @@ class AccessGuard:
         self._open = open_paths or OpenPaths()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and self._is_open(scope["path"])):
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and self._is_open(path_of(scope))):
             await self._app(scope, receive, send)
             return
         met: Principal | Response | None = await run_in_threadpool(self._doors.by_cookie, scope)
@@ -137,12 +138,6 @@ class AccessGuard:
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cache-Control"] = "no-store"
         return response
-
-
-def path_of(scope: Scope) -> str:
-    """The path as routes have it: without what a proxy put before it."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path[len(root) :] or "/" if root and path.startswith(root) else path
 
 
 def address_of(scope: Scope) -> str:

@@ -36,6 +36,7 @@ from .guessing import GuessLimit, OpenPaths
 from .http_api.pipelines import find_pipeline
 from .http_api.streams import OpenStreams
 from .http_api.system import Progress
+from .proxies import Proxies
 from .scoped import scoped
 from .services import Services
 from .sharing import Open, Sharing, find_tunnel
@@ -82,7 +83,9 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     if policy is None:
         policy = AccessPolicy.decide(services.settings, os.environ)
     settings = services.settings
-    doors = Doors(services.accounts, policy.token, read_key(settings.data_dir)) if policy.asks else None
+    doors = (
+        Doors(services.accounts, policy.token, read_key(settings.data_dir), settings.root_path) if policy.asks else None
+    )
     shown = scoped(services) if doors is not None else services
     sharing = Sharing(settings.share, _tunnel_of(services))
     start, streams, first_page, open_paths = Progress(), OpenStreams(), asyncio.Event(), OpenPaths()
@@ -124,6 +127,9 @@ def create_app(services: Services, policy: AccessPolicy | None = None, *, page: 
     else:
         app.add_middleware(HostGuard, trusted=policy.trusted_hosts)
     app.add_middleware(AnswerHeaders, on_first_page=first_page.set)
+    app.add_middleware(
+        Proxies, trusted=settings.trusted_proxies, root_path=settings.root_path, tunnel=lambda: sharing.origin
+    )
     return app
 
 

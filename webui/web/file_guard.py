@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .http_api.errors import problem
+from .paths import path_of
 
 _EVENTS = "/gradio_api/"
 _BYTES = frozenset({"/gradio_api/upload", "/gradio_api/process_recording"})
@@ -28,8 +29,8 @@ class FileGuard:
         self._uploads = uploads.resolve()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asks = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_EVENTS)
-        if not asks or scope["path"] in _BYTES:
+        asks = scope["type"] == "http" and scope["method"] == "POST" and path_of(scope).startswith(_EVENTS)
+        if not asks or path_of(scope) in _BYTES:
             await self._app(scope, receive, send)
             return
         body = await _read(receive)

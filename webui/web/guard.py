@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .http_api.errors import ProblemResponse, TooLarge, problem
+from .paths import path_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -159,10 +160,10 @@ class AnswerHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message), scope["path"])
+                _add_headers(MutableHeaders(scope=message), path_of(scope))
             await send(message)
             last = message["type"] == "http.response.body" and not message.get("more_body", False)
-            if last and scope["path"] == "/" and self._on_first_page is not None:
+            if last and path_of(scope) == "/" and self._on_first_page is not None:
                 told, self._on_first_page = self._on_first_page, None
                 told()
 

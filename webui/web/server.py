@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 import sys
 import threading
 import webbrowser
@@ -56,12 +57,13 @@ def serve(services: Services, open_browser: bool, say: Callable[[str], None] | N
     policy = AccessPolicy.decide(settings, os.environ)
     if policy.asks and not policy.token and not services.accounts.has_way_in():
         raise _nobody_could_enter(settings)
+    _check_tls(settings)
     with contextlib.closing(listen(settings.host, settings.port)) as listening:
         _prepare_process(settings)
         with faststart.without_collector():
             app = create_app(services, policy)
         port = listening.getsockname()[1]
-        address = browser_address(settings.host, port, policy.token)
+        address = browser_address(settings.host, port, policy.token, settings.root_path, tls=bool(settings.tls_cert))
         tell = say or _say
         app.state.sharing.told = lambda shared: tell(_words_of(shared))
 
@@ -82,6 +84,8 @@ def serve(services: Services, open_browser: bool, say: Callable[[str], None] | N
             proxy_headers=False,
             ws="none",
             timeout_graceful_shutdown=STOP_S,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
         )
         server = _Server(config, app.state.streams, ready)
         failures: list[Exception] = []
@@ -96,6 +100,23 @@ def serve(services: Services, open_browser: bool, say: Callable[[str], None] | N
             server.run([listening])
         if failures:
             raise failures[0]
+
+
+def _check_tls(settings: Settings) -> None:
+    """Raises SetupError."""
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise SetupError("TLS needs a certificate and its key.", hint="Give both: --tls-cert FILE --tls-key FILE")
+    if settings.tls_cert is None or settings.tls_key is None:
+        return
+    if settings.share != "none":
+        raise SetupError("a tunnel carries plain HTTP to this machine.", hint="Leave out --tls-cert, or --share.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SetupError(
+            f"cannot use the certificate {settings.tls_cert} with the key {settings.tls_key}: {error}.",
+            hint="Both are PEM files; the key has no password.",
+        ) from None
 
 
 def _nobody_could_enter(settings: Settings) -> SetupError:
@@ -178,11 +199,11 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SetupError:
     )
 
 
-def browser_address(host: str, port: int, token: str) -> str:
+def browser_address(host: str, port: int, token: str, root_path: str = "", *, tls: bool = False) -> str:
     """Where a browser finds the server: a host that stands for every address becomes one that others can reach, too."""
     name = _own_address() if host in ("0.0.0.0", "::", "") else host
     shown = f"[{name}]" if ":" in name else name
-    return f"http://{shown}:{port}/" + (f"?token={quote(token)}" if token else "")
+    return f"{'https' if tls else 'http'}://{shown}:{port}{root_path}/" + (f"?token={quote(token)}" if token else "")
 
 
 def _own_address() -> str:

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
+from webui.web.paths import path_of
 from webui.web.services import Services
 from webui.web.sharing import Sharing
 
@@ -63,8 +64,14 @@ class _Unknown:
     def __init__(self, routes: Iterable[APIRoute]) -> None:
         self._known = [(compile_path(PREFIX + route.path)[0], route.methods or ()) for route in routes]
 
+    @staticmethod
+    def _whole(scope: Scope) -> str:
+        """The path below the application's own root: a mount counts itself among the roots."""
+        root = str(scope.get("app_root_path", ""))
+        return path_of({**scope, "root_path": root})
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope.get("method", "")
+        path, method = self._whole(scope), scope.get("method", "")
         allowed = sorted({one for pattern, methods in self._known if pattern.match(path) for one in methods})
         if allowed:
             answer = problem(405, f"{method} is not possible here.", headers={"Allow": ", ".join(allowed)})

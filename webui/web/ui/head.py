@@ -26,11 +26,16 @@ _NAME_TAGS = (
 )
 
 
-def config(tabs: Sequence[BuiltTab], tables: Mapping[str, Mapping[str, str]], locale: str) -> dict[str, Any]:
-    """What the scripts know from the start, as JSON: languages, tabs, and what each form can take."""
+def config(
+    tabs: Sequence[BuiltTab], tables: Mapping[str, Mapping[str, str]], locale: str, base: str = ""
+) -> dict[str, Any]:
+    """What the scripts know from the start, as JSON: languages, tabs, and what each form can take. ``base``: the path
+    below which the page is shown.
+    """
     forms = [form_config(built, form) for built in tabs for form in built.forms]
     return {
         "version": __version__,
+        "base": base,
         "locale": locale,
         "strings": tables,
         "tabs": [f"tab-{one if isinstance(one, str) else slug(one.spec.id)}" for one in in_order(tabs)],
@@ -93,9 +98,10 @@ def first_lines(values: Mapping[str, Any]) -> bytes:
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), default=str)
     # "</script" and "<!--" would end or change the script element they stand in.
     safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    styles = "".join(f'<link rel="stylesheet" href="{routes.address(name)}">' for name in routes.STYLES)
-    scripts = "".join(f'<script src="{routes.address(name)}"></script>' for name in routes.SCRIPTS)
-    icon = f'<link rel="icon" type="image/svg+xml" href="{routes.address("mark.svg")}">'
+    base = str(values.get("base", ""))
+    styles = "".join(f'<link rel="stylesheet" href="{base}{routes.address(name)}">' for name in routes.STYLES)
+    scripts = "".join(f'<script src="{base}{routes.address(name)}"></script>' for name in routes.SCRIPTS)
+    icon = f'<link rel="icon" type="image/svg+xml" href="{base}{routes.address("mark.svg")}">'
     return f"{_NAME_TAGS}{icon}{styles}<script>window.LIFELIKE={safe};</script>{scripts}".encode()
 
 

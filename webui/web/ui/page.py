@@ -81,7 +81,7 @@ def mount(app: FastAPI, services: Services) -> FastAPI:
         max_file_size=services.settings.max_upload_bytes,
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
-    lines = head.first_lines(head.config(tabs, tables, services.settings.locale))
+    lines = head.first_lines(head.config(tabs, tables, services.settings.locale, services.settings.root_path))
     for route in app.router.routes:
         if isinstance(route, Mount) and route.path == "":
             route.app = head.HeadFirst(route.app, lines)

@@ -3,7 +3,7 @@
 Lifelike.artifacts = (() => {
   const { t, h, icon, iconButton, api, attempt, toast, copyText, forms } = Lifelike;
 
-  const address = (artifact) => `/api/v1/artifacts/${artifact.id}`;
+  const address = (artifact) => `${LIFELIKE.base}/api/v1/artifacts/${artifact.id}`;
   const small = (artifact, side = 256) => `${address(artifact)}?thumbnail=${side}`;
 
   // Everyone who shows an artifact hears of a change made elsewhere.

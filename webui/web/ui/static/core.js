@@ -45,7 +45,7 @@ Object.assign(Lifelike, (() => {
     }
     let answer;
     try {
-      answer = await fetch(base + path, request);
+      answer = await fetch(LIFELIKE.base + base + path, request);
     } catch {
       throw new Problem(0, { hint: t("Is it still running? This page goes on by itself when it is back.") });
     }
@@ -143,7 +143,7 @@ Object.assign(Lifelike, (() => {
     function open() {
       clearTimeout(timer);
       if (source || document.hidden) return;
-      source = new EventSource("/api/v1/events");
+      source = new EventSource(LIFELIKE.base + "/api/v1/events");
       source.onopen = () => tell("open", {});
       source.onerror = () => {
         tell("cut", {});

@@ -159,7 +159,7 @@ Lifelike.fields = (() => {
     });
     const address = (ref) =>
       local.get(ref) ||
-      (ref.startsWith("artifact:") ? `/api/v1/artifacts/${ref.slice(9)}?thumbnail=512` : `/ui/uploads/${encodeURIComponent(ref)}`);
+      (ref.startsWith("artifact:") ? `${LIFELIKE.base}/api/v1/artifacts/${ref.slice(9)}?thumbnail=512` : `${LIFELIKE.base}/ui/uploads/${encodeURIComponent(ref)}`);
     const picker = h("input", {
       type: "file", accept: "image/*", multiple: several, class: "ll-away", tabindex: "-1", "aria-hidden": "true",
       onchange: () => (add([...picker.files]), (picker.value = "")),
@@ -186,7 +186,7 @@ Lifelike.fields = (() => {
     // What is drawn stands in the place of the last picture; on a blank ground where there is none, in the size that the form asks for.
     const draw = () => {
       const refs = list(), last = refs[refs.length - 1];
-      const source = !last ? "" : last.startsWith("artifact:") ? `/api/v1/artifacts/${last.slice(9)}` : `/ui/uploads/${encodeURIComponent(last)}?whole=1`;
+      const source = !last ? "" : last.startsWith("artifact:") ? `${LIFELIKE.base}/api/v1/artifacts/${last.slice(9)}` : `${LIFELIKE.base}/ui/uploads/${encodeURIComponent(last)}?whole=1`;
       Lifelike.sketch.open({ source, size: Lifelike.fields.sizeOf(root), done: (file) => {
         if (several && last) set(refs.slice(0, -1));
         add([file]);

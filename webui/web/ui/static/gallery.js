@@ -117,7 +117,7 @@ Lifelike.gallery = (() => {
           await api("PATCH", `/collections/${encodeURIComponent(name)}`, { name: said });
           show(said);
         })),
-        h("a", { class: "ll-ib", href: `/api/v1/export?query=${encodeURIComponent(`collection:"${name}"`)}`, download: "lifelike.zip",
+        h("a", { class: "ll-ib", href: `${LIFELIKE.base}/api/v1/export?query=${encodeURIComponent(`collection:"${name}"`)}`, download: "lifelike.zip",
           title: t("Download as a zip"), "aria-label": t("Download as a zip") }, icon("download")),
         iconButton("trash", t("Let this collection go; its pictures stay"), attempt(async () => {
           await api("DELETE", `/collections/${encodeURIComponent(name)}`);

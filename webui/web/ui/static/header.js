@@ -17,7 +17,7 @@ Lifelike.header = (() => {
       [["en", "English"], ["zh-CN", "简体中文"]].map(([tag, name]) => h("option", { value: tag }, name)));
     language.value = Lifelike.locale;
     root.append(
-      h("div", { class: "ll-brand" }, h("img", { src: "/ui/static/mark.svg", alt: "", width: 28, height: 28 }), h("h1", {}, "Lifelike")),
+      h("div", { class: "ll-brand" }, h("img", { src: LIFELIKE.base + "/ui/static/mark.svg", alt: "", width: 28, height: 28 }), h("h1", {}, "Lifelike")),
       h("div", { class: "ll-stats", role: "status", "aria-label": t("State of the application") }, device, memory, queue, extensions),
       h("div", { class: "ll-switches" }, language, theme, iconButton("help", t("Help"), help, { id: "ll-help" })));
 
@@ -82,7 +82,7 @@ Lifelike.header = (() => {
           h("li", {}, t("Drop any picture on the gallery to restore the parameters it was made with, ours or another program's.")),
           h("li", {}, t("Drag a picture from the gallery onto any field that takes one.")),
           h("li", {}, t("Search by words and parameters: red hair -hat seed:5 steps:>=20 sampler:DPM*"))),
-        h("p", { class: "ll-quiet" }, `Lifelike ${config.version} · `, h("a", { href: "/openapi.json", target: "_blank", rel: "noopener" }, t("HTTP interface"))),
+        h("p", { class: "ll-quiet" }, `Lifelike ${config.version} · `, h("a", { href: LIFELIKE.base + "/openapi.json", target: "_blank", rel: "noopener" }, t("HTTP interface"))),
         iconButton("close", t("Close"), () => dialog.close(), { class: "ll-ib ll-close" }));
       dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
       document.body.append(dialog);

@@ -28,7 +28,7 @@ Lifelike.selection = (() => {
         act("tag", t("Tag"), () => name("tags", t("Add a tag"))),
         act("folder", t("Collect"), () => name("collections", t("Add to a collection"))),
         act("compare", t("Compare the two"), () => compare.open(...items()), chosen.size === 2 && items().every((item) => item.kind === "image")),
-        h("a", { class: "ll-ib", href: some ? `/api/v1/export?ids=${ids}` : null, download: "lifelike.zip", title: t("Download as a zip"),
+        h("a", { class: "ll-ib", href: some ? `${LIFELIKE.base}/api/v1/export?ids=${ids}` : null, download: "lifelike.zip", title: t("Download as a zip"),
           "aria-label": t("Download as a zip"), "aria-disabled": String(!some) }, icon("download")),
         trashed
           ? act("undo", t("Take out of the trash"), () => move(false))

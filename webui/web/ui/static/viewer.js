@@ -106,7 +106,7 @@ Lifelike.viewer = (() => {
     watch() {
       const job = this.current();
       if (!job || this.source || ENDED.has(job.state) || document.hidden) return;
-      const source = (this.source = new EventSource(`/api/v1/jobs/${job.id}/events`));
+      const source = (this.source = new EventSource(`${LIFELIKE.base}/api/v1/jobs/${job.id}/events`));
       const on = (name, act) => source.addEventListener(name, (event) => {
         act(parse(event.data));
         this.cut = false;
@@ -376,7 +376,7 @@ Lifelike.viewer = (() => {
           h("span", { translate: "no" }, t(String(title || example.prompt || ""))));
       });
       return h("div", { class: "ll-empty" },
-        h("div", { class: "ll-empty-mark" }, h("img", { src: "/ui/static/mark.svg", alt: "" })),
+        h("div", { class: "ll-empty-mark" }, h("img", { src: LIFELIKE.base + "/ui/static/mark.svg", alt: "" })),
         ...this.advice(examples.length > 0).map((text, place) => h(place ? "p" : "h2", {}, text)),
         examples.length ? h("div", { class: "ll-examples" }, examples) : "",
         form.needs_file && !form.needs_model ? h("button", { type: "button", class: "ll-button", onclick: () => document.getElementById("tab-gallery-button")?.click() },
