@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = {
-    "webui.cli": 5,
+    "webui.cli": 6,
     "webui.app": 4,
     "webui.testing": 5,
     "webui.web": 3,
@@ -30,7 +31,13 @@ SAME_FLOOR_ALLOWED = {("webui.plugins", "webui.api")}
 HEAVY = ("torch", "torchvision", "diffusers", "transformers", "xformers", "accelerate", "peft")
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, int]]:
+@functools.cache
+def imports_of(path: Path) -> tuple[tuple[str, int], ...]:
+    """Every module that ``path`` imports; parsed once for all that ask."""
+    return tuple(_imports_of(path))
+
+
+def _imports_of(path: Path) -> Iterator[tuple[str, int]]:
     """Every module that ``path`` imports, absolute, with its line; imports for the type checker alone are left out."""
     package = path.relative_to(ROOT).with_suffix("").parts
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -11,7 +11,6 @@ import pytest
 
 from webui.core.errors import ExtensionError, NotFound, SetupError
 from webui.core.settings import Settings
-from webui.plugins.check import check_extension
 from webui.plugins.guard import StartGuard
 from webui.plugins.host import ExtensionHost
 
@@ -157,18 +156,3 @@ def test_the_guard_leaves_out_what_never_came_back(load: Load, tmp_path: Path) -
     with again.importing("zebra"):
         assert mark.exists()
     assert not mark.exists()
-
-
-def test_check_finds_an_endless_import(tmp_path: Path) -> None:
-    endless = zoo.Animal("endless", "while True:\n    pass", "failed", "import", "").write(tmp_path)
-    report = check_extension(endless, limit_s=4)
-    assert not report.ok
-    assert "did not end" in report.problems[0]
-
-
-def test_check_finds_a_killed_process_and_heavy_imports(tmp_path: Path) -> None:
-    killer = zoo.Animal("killer", "import os\nos._exit(5)", "failed", "import", "").write(tmp_path)
-    assert "ended the process" in check_extension(killer).problems[0]
-    report = check_extension(zoo.good("good_one").write(tmp_path))
-    assert report.ok, report.problems
-    assert report.facts["pipelines"] == ["good_one.make"]

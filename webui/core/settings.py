@@ -122,6 +122,8 @@ class Settings(BaseModel):
         except (OSError, RuntimeError, ValueError):
             there = False
         own = not self.asks_login and not environ.get(TOKEN_VARIABLE)
+        if there and folder.is_relative_to(self.own_extensions_dir.resolve()):
+            there = False  # what lies there is run at the next start: no request comes near it
         if there and (
             own or any(folder.is_relative_to(one.resolve()) for one in (self.data_dir, *self.allowed_folders))
         ):
@@ -139,6 +141,11 @@ class Settings(BaseModel):
     @property
     def accounts_path(self) -> Path:
         return self.data_dir / "accounts.sqlite3"
+
+    @property
+    def own_extensions_dir(self) -> Path:
+        """Extensions that were installed as folders: loaded as those of ``extensions_dirs`` are."""
+        return self.data_dir / "extensions"
 
     @property
     def library_dir(self) -> Path:

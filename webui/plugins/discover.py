@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from webui.core.settings import Settings
+
 ENTRY_POINT_GROUP = "webui.v1"
 FOLDER_PACKAGE = "extensions"
 """Folders are imported as ``extensions.<id>``, wherever they lie."""
@@ -21,6 +23,11 @@ class Found:
     folder: Path
     package: str
     builtin: bool
+
+
+def extension_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where folders of extensions are looked for: those of the settings, then what was installed."""
+    return tuple(dict.fromkeys((*settings.extensions_dirs, settings.own_extensions_dir)))
 
 
 def find_folders(directories: Iterable[Path], builtin_dir: Path) -> Iterator[Found]:

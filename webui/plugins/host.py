@@ -37,7 +37,7 @@ from webui.core.specs import (
     TunnelSpec,
 )
 
-from .discover import FOLDER_PACKAGE, Found, find_folders, find_packages
+from .discover import FOLDER_PACKAGE, Found, extension_folders, find_folders, find_packages
 from .guard import StartGuard
 from .manifest import Manifest, ManifestError, api_mismatch, missing_extensions, missing_requirements, read_manifest
 from .registry import DECLARING_HOOKS, DeclarationError, Declared
@@ -104,7 +104,7 @@ class ExtensionHost:
         load.
         """
         host = cls(settings, guard)
-        found = list(find_folders(settings.extensions_dirs, ROOT / "extensions"))
+        found = list(find_folders(extension_folders(settings), ROOT / "extensions"))
         if not settings.safe_mode:
             found += find_packages()
         host.load_found([one for one in found if one.builtin or not settings.safe_mode])
