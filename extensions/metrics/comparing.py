@@ -14,8 +14,9 @@ from .features.store import FeatureStore, prune
 from .inputs.pictures import PictureSet
 from .inputs.refs import Asked, open_set
 from .params import MEASURES, SetParams
+from .pictures.perceptual import perceptual
 from .scores import FORMULAS, Computing, Named, Score, Side, warnings_of
-from .second_look import diversity, nearest_rows, pair_sheet, with_reference
+from .second_look import Apart, diversity, nearest_rows, pair_sheet, with_reference
 from .sets.frechet import Moments
 from .sets.interval import Features
 from .sets.manifold import neighbours
@@ -40,6 +41,8 @@ class Task:
     diversity_pairs: int = 200
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of ``Computing``."""
+    perceptual: tuple[str, str] = ("", "")
+    """The LPIPS of the diversity, and its weights; empty: the layers of the network."""
     keep: bool = False
 
 
@@ -48,6 +51,7 @@ class Comparison:
 
     def __init__(self, params: SetParams, context: Context, task: Task) -> None:
         self.params, self.context, self.task = params, context, task
+        self.extra_protocol: dict[str, Any] = {}
 
     @property
     def extra(self) -> int:
@@ -170,14 +174,17 @@ class Comparison:
 
     def _diversity(self, sets: Mapping[str, PictureSet | Moments]) -> list[Score]:
         found: dict[str, list[Score]] = {}
+        distance = perceptual(self.context, *self.task.perceptual) if self.task.perceptual[0] else None
+        by = Apart(self.reader, distance)
         for name, one in sets.items():
             if isinstance(one, Moments):
                 if name == "generated":
                     raise ValueError("statistics alone do not have it")
                 continue
             tell = _said(self.context, f"Pairs of {name} pictures")
-            title = self.reader.spec.title
-            found[name] = diversity(one, self.reader, title, self.task.diversity_pairs, self.params.seed, tell)
+            found[name] = diversity(one, by, self.task.diversity_pairs, self.params.seed, tell)
+        if distance is not None:
+            self.extra_protocol["diversity"] = dict(distance.protocol)
         return list(with_reference(found["generated"], found.get("real", ())))
 
     # Telling
@@ -191,6 +198,7 @@ class Comparison:
             told[f"{name}_format"] = "statistics" if isinstance(one, Moments) else one.file_format
         halves = computing.halves
         told["n_real_vs_real"] = [len(half) for half in halves] if halves is not None else []
+        told |= self.extra_protocol
         told["seed"] = self.params.seed
         told["device"] = records.device_words(self.context.device)
         told["versions"] = records.versions(VERSION)

@@ -25,6 +25,13 @@ from webui.api import (
 SETS = (".zip", ".npz")
 REAL, MADE, SCORES = "Real pictures", "Generated pictures", "Scores"
 WAYS = "A folder or a .zip; or collection:NAME, dataset:celeba, drawn:avatar, pipeline:ID; or statistics (.npz)"
+DISTANCES = {
+    "": "The layers of the feature network",
+    "alex": "LPIPS with AlexNet",
+    "vgg": "LPIPS with VGG16",
+    "squeeze": "LPIPS with SqueezeNet",
+}
+"""Perceptual distances of the diversity."""
 MEASURES = {
     "fd": "Frechet distance (FID)",
     "fd_infinity": "Frechet distance at infinity",
@@ -174,6 +181,17 @@ class CompareParams(SetParams):
     )
     diversity_pairs: int = integer(
         200, minimum=8, maximum=10_000, label="Pairs of the diversity", group=SCORES, advanced=True
+    )
+    perceptual: str = choice(
+        "",
+        DISTANCES,
+        label="Distance of the diversity",
+        help="LPIPS needs its weights in models/features, or named below",
+        group=SCORES,
+        advanced=True,
+    )
+    perceptual_weights: str = text(
+        label="Weights of LPIPS", help="A file or a hub id", group=SCORES, advanced=True, max_length=500
     )
 
 

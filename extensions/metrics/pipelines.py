@@ -56,6 +56,7 @@ class Compare:
             strict=bool(params.scores),
             pairs=params.pairs,
             diversity_pairs=params.diversity_pairs,
+            perceptual=(params.perceptual, params.perceptual_weights),
             keep=params.keep and bool(params.pipeline),
         )
         comparison = Comparison(params, context, task)

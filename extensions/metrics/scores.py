@@ -18,6 +18,7 @@ from .sets.manifold import density_coverage, precision_recall
 
 Better = Literal["lower", "higher", "near real"]
 FRECHET, MANIFOLD_K, COVERAGE_K = "fd", 3, 5
+_SMALLEST_FOR_A_LINE = 16
 _SMALLEST_TO_HALVE = 2 * (COVERAGE_K + 2)
 """Each half has neighbours enough for every score."""
 CMMD_SIZE = 336
@@ -163,7 +164,11 @@ def _limit(c: Computing) -> Iterator[Score]:
         raise ValueError("statistics alone do not have it")
     c.limit = at_infinity(c.reference, c.made.features, c.seed, c.check)
     further = {"line_sizes": list(c.limit.sizes), "line_values": list(c.limit.values)}
-    yield Score("fd_infinity", f"{c.named.frechet()} at infinity", c.limit.estimate, "lower", None, further)
+    floor = None
+    if c.halves is not None and min(map(len, c.halves)) >= _SMALLEST_FOR_A_LINE:
+        real, other = c.halves
+        floor = at_infinity(Reference(moments(real)), other, c.seed, c.check, interval=False).estimate.value
+    yield Score("fd_infinity", f"{c.named.frechet()} at infinity", c.limit.estimate, "lower", floor, further)
 
 
 def _kernel(c: Computing) -> Iterator[Score]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from webui.api import Work
 from .features.reading import Reader, Tell
 from .inputs.pictures import PictureSet
 from .pictures.lpips import layer_distances, pooled
+from .pictures.perceptual import Perceptual, signed
 from .pictures.similarity import ms_ssim, scales_of
 from .scores import Score
 from .sets.interval import of_means
@@ -29,9 +31,29 @@ def pairs_of(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in order.reshape(-1, 2)]
 
 
-def diversity(pictures: PictureSet, reader: Reader, title: str, pairs: int, seed: int, tell: Tell) -> list[Score]:
-    """The mean distance of random pairs: of a network's layers as LPIPS has it (Zhang et al. 2018) but with equal
-    weights, and MS-SSIM (Odena et al. 2017, section 4.2), which falls as pictures grow more varied.
+@dataclass(frozen=True)
+class Apart:
+    """How far two pictures are apart: by LPIPS where ``lpips`` is given, else by the layers of the network with equal
+    weights, which is no LPIPS and is not called so.
+    """
+
+    reader: Reader
+    lpips: Perceptual | None = None
+
+    @property
+    def name(self) -> str:
+        return f"Diversity by {self.lpips.name}" if self.lpips else f"Perceptual diversity-{self.reader.spec.title}"
+
+    def __call__(self, one: Image.Image, other: Image.Image) -> float | None:
+        """None for a pair that has no such distance."""
+        if self.lpips is not None:
+            return _by_lpips(self.reader, self.lpips, one, other)
+        return _layers_apart(self.reader, one, other) if hasattr(self.reader.extractor, "layers") else None
+
+
+def diversity(pictures: PictureSet, by: Apart, pairs: int, seed: int, tell: Tell) -> list[Score]:
+    """The mean distance of random pairs: perceptual (Zhang et al. 2018), and MS-SSIM (Odena et al. 2017, section 4.2),
+    which falls as pictures grow more varied.
     """
     chosen = pairs_of(len(pictures), pairs, seed)
     perceptual: list[float] = []
@@ -40,19 +62,19 @@ def diversity(pictures: PictureSet, reader: Reader, title: str, pairs: int, seed
     for done, pair in enumerate(chosen):
         tell(done, len(chosen))
         one, other = (pictures.picture(index) for index in pair)
-        if hasattr(reader.extractor, "layers"):
-            perceptual.append(_layers_apart(reader, one, other))
+        if (apart := by(one, other)) is not None:
+            perceptual.append(apart)
         if one.size == other.size and (found := scales_of(one.height, one.width)):
             scales = min(scales or found, found)
             similar.append(float(ms_ssim(_unit(one), _unit(other), found)[0]))
     scores = []
-    way, further = f"Student, over {len(chosen)} pairs", {"pairs": len(chosen)}
-    if perceptual:
-        name = f"Perceptual diversity-{title}"
-        scores.append(Score("perceptual_diversity", name, of_means(perceptual, way=way), "near real", None, further))
-    if similar:
-        name = "MS-SSIM of pairs" if scales == 5 else f"MS-SSIM of pairs ({scales} scales)"
-        scores.append(Score("ms_ssim_diversity", name, of_means(similar, way=way), "near real", None, further))
+    for key, name, values in (
+        ("perceptual_diversity", by.name, perceptual),
+        ("ms_ssim_diversity", "MS-SSIM of pairs" if scales == 5 else f"MS-SSIM of pairs ({scales} scales)", similar),
+    ):
+        if values:
+            way = f"Student, over {len(values)} pairs"
+            scores.append(Score(key, name, of_means(values, way=way), "near real", None, {"pairs": len(values)}))
     return scores
 
 
@@ -71,6 +93,17 @@ def _layers_apart(reader: Reader, one: Image.Image, other: Image.Image) -> float
     ):
         layers = reader.extractor.layers(parts["network"], batch.to(reader.context.device))  # type: ignore[attr-defined]
         return float(pooled(layer_distances([x[:1] for x in layers], [x[1:] for x in layers]))[0])
+
+
+def _by_lpips(reader: Reader, distance: Perceptual, one: Image.Image, other: Image.Image) -> float | None:
+    """Pictures as they are; pairs of two sizes, or too small for the network, have none."""
+    if one.size != other.size or min(one.size) < distance.smallest_px:
+        return None
+    context = reader.context
+    a, b = (torch.from_numpy(signed(picture))[None].to(context.device) for picture in (one, other))
+    wanted = {"network": distance.component}
+    with context.models.lease(wanted, work=Work("other", batch=2)) as parts, torch.inference_mode():
+        return float(distance.distance(parts["network"], a, b)[0])
 
 
 def _unit(picture: Image.Image) -> Tensor:

@@ -36,14 +36,16 @@ def accept(params: CreateParams, acceptance: Acceptance) -> Mapping[str, Any]:
         if params.kind == "preference":
             raise _wrong("timing", "expected Unlimited: a preference has no right answer to go by", params.timing)
         staircase(params)
-    usual = TIMED_TRIALS if params.timing == "staircase" else UNTIMED_TRIALS
+    usual = TIMED_TRIALS * params.staircases if params.timing == "staircase" else UNTIMED_TRIALS
     return {**params.model_dump(), "trials": params.trials or usual}
 
 
 def staircase(params: CreateParams) -> Staircase:
     """Raises ParameterError."""
     try:
-        return Staircase(params.start_ms, params.down_ms, params.up_ms, params.lowest_ms, params.highest_ms)
+        return Staircase(
+            params.start_ms, params.down_ms, params.up_ms, params.lowest_ms, params.highest_ms, params.staircases
+        )
     except ValueError:
         span = f"{params.lowest_ms}, {params.start_ms}, {params.highest_ms}"
         raise _wrong("start_ms", "expected shortest, first and longest exposure in this order", span) from None

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import detection, preference
 from .bootstrap import REPLICATES, Array, interval
-from .staircase import modal_ms, settled, threshold_ms
+from .staircase import Staircase, modal_ms, settled, threshold_ms
 from .store import Rater
 from .study import PictureSet, Study
 
@@ -191,8 +191,14 @@ def _fooling(study: Study, raters: Sequence[Rater]) -> list[Row]:
 # Exposure
 
 
+BOUND_SHARE = 0.25
+"""A rater whose settled exposures lie on an end of the range this often has a threshold beyond it."""
+
+
 def _time(study: Study, raters: Sequence[Rater], replicates: int) -> Row:
-    """Thresholds of the raters whose staircase turned, and HYPE's modal exposures, each with its interval."""
+    """Thresholds of the raters whose staircases turned, and HYPE's modal exposures, each with its interval."""
+    stairs = study.staircase
+    assert stairs is not None
     each = []
     late = total = 0
     for rater in raters:
@@ -201,21 +207,33 @@ def _time(study: Study, raters: Sequence[Rater], replicates: int) -> Row:
         shown = [(float(one["shown_ms"]), float(one["exposure_ms"])) for one in votes if one["shown_ms"] is not None]
         late += sum(abs(met - asked) > LATE_MS for met, asked in shown)
         total += len(shown)
-        each.append(
-            {
-                "rater": rater.id,
-                "threshold_ms": threshold_ms(exposures),
-                "modal_ms": modal_ms(exposures),
-                "settled": len(settled(exposures)),
-                "exposures": exposures,
-            }
-        )
+        each.append({"rater": rater.id, **_of_blocks(stairs, stairs.split(exposures, study.trials))})
+    beyond = sum(one["at_bound"] is not None and one["at_bound"] > BOUND_SHARE for one in each)
     return {
-        "target": study.staircase.target if study.staircase else None,
+        "target": stairs.target,
+        "blocks": stairs.blocks,
         "threshold_ms": _mean([one["threshold_ms"] for one in each], replicates),
         "modal_ms": _mean([one["modal_ms"] for one in each if one["settled"]], replicates),
+        "beyond": beyond,
         "late": late / total if total else None,
         "each": each,
+    }
+
+
+def _of_blocks(stairs: Staircase, blocks: Sequence[Sequence[int]]) -> Row:
+    """A rater's number is the median over the blocks that settled, as in HYPE (Zhou et al. 2019)."""
+    rested = [block for block in blocks if settled(block)]
+    thresholds = [threshold_ms(block) for block in blocks]
+    known = [one for one in thresholds if one is not None]
+    modes = [mode for block in rested if (mode := modal_ms(block)) is not None]
+    bounds = [share for block in rested if (share := stairs.at_bound(block)) is not None]
+    return {
+        "threshold_ms": statistics.median(known) if known else None,
+        "modal_ms": statistics.median(modes) if modes else None,
+        "thresholds_ms": thresholds,
+        "at_bound": statistics.median(bounds) if bounds else None,
+        "settled": sum(len(settled(block)) for block in blocks),
+        "exposures": [exposure for block in blocks for exposure in block],
     }
 
 

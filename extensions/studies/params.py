@@ -73,7 +73,12 @@ class CreateParams(Params):
         help="One a line: a name, =, then a folder or collection: and its name",
     )
     trials: int = integer(
-        0, minimum=0, maximum=1000, label="Trials of each rater", help="0: 40, or 150 for glimpses", group="Trials"
+        0,
+        minimum=0,
+        maximum=1000,
+        label="Trials of each rater",
+        help="0: 40, or 150 of each staircase of glimpses",
+        group="Trials",
     )
     practice: int = integer(
         3, minimum=0, maximum=20, label="Practice trials", help="Raters are told the answer", group="Trials"
@@ -116,6 +121,15 @@ class CreateParams(Params):
         label="Same compression",
         help="JPEG once for every picture, so that compression tells nothing",
         group="Pictures",
+        advanced=True,
+    )
+    staircases: int = integer(
+        3,
+        minimum=1,
+        maximum=6,
+        label="Staircases",
+        help="One after the other; a rater's threshold is their median. HYPE takes three, one is quicker",
+        group="Glimpses",
         advanced=True,
     )
     start_ms: int = integer(

@@ -60,6 +60,7 @@ def numbers(told: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append(_row("", "threshold, ms", time["threshold_ms"]))
         rows.append(_row("", "modal exposure (HYPE), ms", time["modal_ms"]))
         rows.append(_row("", "late exposures", {"value": time["late"]}))
+        rows.append(_row("", "raters beyond the range of exposures", {"value": time["beyond"]}))
     if preferred := told.get("preference"):
         for name, share in zip(preferred["names"], preferred["share"], strict=True):
             rows.append(_row(name, "preferred", share))

@@ -25,10 +25,14 @@ class Staircase:
     up_ms: int = 30
     lowest_ms: int = 100
     highest_ms: int = 1000
+    blocks: int = 1
+    """Staircases that a rater goes down one after the other, each from ``start_ms`` on."""
 
     def __post_init__(self) -> None:
         if not 0 < self.lowest_ms <= self.start_ms <= self.highest_ms or self.down_ms < 1 or self.up_ms < 1:
             raise ValueError(f"expected 0 < lowest <= start <= highest and steps from 1 ms on, got {self}")
+        if self.blocks < 1:
+            raise ValueError(f"expected one staircase or more, got {self.blocks}")
 
     @property
     def target(self) -> float:
@@ -40,12 +44,30 @@ class Staircase:
         step = -self.down_ms if correct else self.up_ms
         return min(self.highest_ms, max(self.lowest_ms, exposure_ms + step))
 
-    def next_ms(self, answers: Iterable[bool]) -> int:
-        """The exposure after all of ``answers``."""
+    def next_ms(self, answers: Iterable[bool], trials: int = 0) -> int:
+        """The exposure after all of ``answers``, of ``trials`` in all blocks together."""
+        length = self.block_trials(trials)
         exposure = self.start_ms
-        for correct in answers:
-            exposure = self.after(exposure, correct)
+        for place, correct in enumerate(answers, start=1):
+            begins = self.blocks > 1 and length and place % length == 0
+            exposure = self.start_ms if begins else self.after(exposure, correct)
         return exposure
+
+    def block_trials(self, trials: int) -> int:
+        """How many of ``trials`` a block has; the last one may have fewer."""
+        return -(-trials // self.blocks)
+
+    def split(self, exposures: Sequence[int], trials: int) -> list[Sequence[int]]:
+        """``exposures`` of a rater as those of each block; blocks that were not begun are left out."""
+        length = self.block_trials(trials) or len(exposures) or 1
+        return [exposures[start : start + length] for start in range(0, len(exposures), length)]
+
+    def at_bound(self, exposures: Sequence[int]) -> float | None:
+        """The share of the settled ``exposures`` that could not go on: with many, the threshold lies beyond the range.
+        None where it has not settled.
+        """
+        rest = settled(exposures)
+        return sum(one in (self.lowest_ms, self.highest_ms) for one in rest) / len(rest) if rest else None
 
 
 def settled(exposures: Sequence[int]) -> Sequence[int]:

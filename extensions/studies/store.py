@@ -72,7 +72,8 @@ class Rater:
             return None
         if self.plan[self.next].stage == "practice":
             return study.staircase.highest_ms
-        return study.staircase.next_ms(bool(one["correct"]) for one in self.votes if one["stage"] == "main")
+        answers = [bool(one["correct"]) for one in self.votes if one["stage"] == "main"]
+        return study.staircase.next_ms(answers, study.trials)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def find(models: Models, marks: Marks, ref: str = "") -> Path:
     person can have asked for it. Raises ModelError, NotFound.
     """
     if ref:
-        path = _named(models, ref)
+        path = path_of(models, ref)
         if marks.fit(models.shapes(path)) is None:
             raise ModelError(f"{path.name} holds no weights of {marks.title}.", hint=marks.advice)
         return path
@@ -61,13 +61,6 @@ def find(models: Models, marks: Marks, ref: str = "") -> Path:
 
 def path_of(models: Models, ref: str) -> Path:
     """The file of weights behind a reference; a hub id is fetched. Raises ModelError, NotFound."""
-    found = models.resolve(ref)
-    path = found.path or _fetched(found.ref)
-    return path if path.is_file() else _weights_in(path)
-
-
-def _named(models: Models, ref: str) -> Path:
-    """The file behind a reference. Raises ModelError, NotFound."""
     try:
         found = models.resolve(ref)
     except ModelError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, stats
 
 from .interval import CONFIDENCE, Estimate, Features, jackknife
@@ -16,6 +17,8 @@ _ROWS = 4096
 """That are taken into float64 at once: features may lie on disk."""
 POINTS = 15
 """Of the line that the limit is read from; as many as Chong and Forsyth take."""
+_FEW_FEATURES = 768
+"""Up to which a distance takes milliseconds."""
 Check = Callable[[], None]
 
 
@@ -108,7 +111,7 @@ def with_interval(reference: Reference, made: Features, check: Check = _nothing)
     20 groups, 10 where a picture has many features. What a group takes from the covariance is taken off it again, so
     that all groups together cost one further pass.
     """
-    groups = min(20 if made.shape[1] <= 768 else 10, len(made) // 2)
+    groups = min(20 if made.shape[1] <= _FEW_FEATURES else 10, len(made) // 2)
     whole = moments(made)
     value = reference.distance(whole)
     left = []
@@ -139,22 +142,54 @@ class Limit:
     slope: float
 
 
-def at_infinity(reference: Reference, made: Features, seed: int = 0, check: Check = _nothing) -> Limit:
+def at_infinity(
+    reference: Reference, made: Features, seed: int = 0, check: Check = _nothing, *, interval: bool = True
+) -> Limit:
     """The distance that a line against 1/N gives for N without end (Chong and Forsyth 2020, section 4).
 
     Subsets of ``made`` float [N,D] are drawn without repeats, from a tenth of N (more than D where that can be) to N.
-    The interval is that of the line alone.
+    The interval is over the choice of generated pictures: the line is drawn again without each of ten groups, from the
+    same subsets without that group; of many features, where that takes long, from every third size alone. Which
+    subsets were drawn is the line's own error, which is added in squares.
     """
     n, d = made.shape
     lowest = max(2, min(max(n // 10, d + 1), n // 2))
     sizes = np.unique(np.linspace(lowest, n, POINTS).astype(int))
     rng = np.random.default_rng(seed)
+    orders = [rng.permutation(n) for _ in sizes]
     values = []
-    for size in sizes:
+    for size, order in zip(sizes, orders, strict=True):
         check()
-        values.append(reference.distance(moments(made[np.sort(rng.permutation(n)[:size])])))
+        values.append(reference.distance(moments(made[np.sort(order[:size])])))
     line = stats.linregress(1 / sizes, values)
-    width = float(stats.t.ppf(0.5 + CONFIDENCE / 2, max(1, len(sizes) - 2)) * line.intercept_stderr)
     end = float(line.intercept)
-    estimate = Estimate(end, end - width, end + width, f"the line through {len(sizes)} sizes")
+    estimate = Estimate(end, -math.inf, math.inf, "none was asked for")
+    if interval:
+        used = np.arange(len(sizes))[:: 1 if d <= _FEW_FEATURES else 3]
+        chosen = [(int(sizes[at]), orders[at]) for at in used]
+        groups = min(10, n // 8)
+        left = [_line_without(reference, made, chosen, (g, groups), check) for g in range(groups)]
+        told = jackknife(end, left)
+        own = float(stats.t.ppf(0.5 + CONFIDENCE / 2, max(1, len(sizes) - 2)) * line.intercept_stderr)
+        width = math.hypot(told.high - end, own)
+        way = f"{told.way}, each a line through {len(used)} sizes, and the line's own error"
+        estimate = Estimate(end, end - width, end + width, way)
     return Limit(estimate, tuple(int(size) for size in sizes), tuple(values), float(line.slope))
+
+
+def _line_without(
+    reference: Reference,
+    made: Features,
+    subsets: Sequence[tuple[int, NDArray[np.intp]]],
+    group: tuple[int, int],
+    check: Check,
+) -> float:
+    """The end of the line through the subsets without the pictures of a group (g of so many)."""
+    sizes, values = [], []
+    for size, order in subsets:
+        check()
+        kept = order[:size]
+        kept = np.sort(kept[kept % group[1] != group[0]])
+        sizes.append(len(kept))
+        values.append(reference.distance(moments(made[kept])))
+    return float(stats.linregress(1 / np.asarray(sizes), values).intercept)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from PIL import Image
 
 from extensions.metrics.tests.conftest import numbers, write_pictures
@@ -61,6 +63,35 @@ def test_neighbours_are_shown_as_pairs_and_as_a_table(compared: Outcome) -> None
 def test_two_runs_give_the_same_bytes(compared: Outcome, score: Score, real: Path, made: Path) -> None:
     again = score("compare", real=real, generated=made, scores=("fd", "kd", "density_coverage", "neighbours"), pairs=4)
     assert [path.read_bytes() for path in again.paths[:3]] == [path.read_bytes() for path in compared.paths[:3]]
+
+
+def test_diversity_is_of_the_networks_layers_unless_lpips_is_asked_for(
+    score: Score, studio: Studio, real: Path, made: Path, tmp_path: Path
+) -> None:
+    sets = {"real": real, "generated": made, "scores": ("diversity",), "diversity_pairs": 8}
+    plain = numbers(score("compare", **sets))
+    assert plain["order"][0] == "Perceptual diversity-starter"
+    assert "diversity" not in plain["protocol"]
+    with torch.device("meta"):
+        empty = torchvision.models.squeezenet1_1(weights=None)
+    generator = torch.Generator().manual_seed(1)
+    weights = {
+        name: torch.randn(one.shape, generator=generator) * 0.1
+        for name, one in empty.state_dict().items()
+        if name.startswith("features.")
+    }
+    path = studio.settings.data_dir / "squeeze.pth"
+    torch.save(weights, path)
+    told = numbers(score("compare", **sets, perceptual="squeeze", perceptual_weights=str(path)))
+    name = told["order"][0]
+    assert name == "Diversity by LPIPS-squeeze 0.1"
+    one = told["scores"][name]
+    assert one["low"] < one["value"] < one["high"]
+    assert one["real_vs_real"] > 0
+    assert told["protocol"]["diversity"]["perceptual"] == "LPIPS-squeeze"
+    gone = score("compare", **sets, perceptual="alex")
+    assert gone.state == "failed"
+    assert "models/features" in str(gone.error)
 
 
 def test_copies_are_found_by_name(score: Score, real: Path, tmp_path: Path) -> None:

@@ -91,6 +91,21 @@ def test_the_limit_takes_the_bias_away() -> None:
     assert limit.values[-1] == pytest.approx(plain)
 
 
+def test_the_interval_of_the_limit_holds_the_truth() -> None:
+    reference, hits = Reference(moments(normal(50_000, 6, 1))), 0
+    for seed in range(20):
+        told = at_infinity(reference, normal(400, 6, 100 + seed, 0.3)).estimate
+        hits += told.low < 0.09 * 6 < told.high
+    assert 17 <= hits <= 20
+
+
+def test_a_limit_without_an_interval_is_the_same_number() -> None:
+    reference, made = Reference(moments(normal(500, 6, 1))), normal(300, 6, 2)
+    with_, without = at_infinity(reference, made), at_infinity(reference, made, interval=False)
+    assert (with_.estimate.value, with_.values) == (without.estimate.value, without.values)
+    assert without.estimate.low == -np.inf
+
+
 # Kernels
 
 

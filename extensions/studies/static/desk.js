@@ -103,6 +103,7 @@
       cards.push(card(t("Threshold"), told.time.threshold_ms, (ms) => `${ms.toFixed(0)} ms`, t("glimpse for {share} right answers", { share: `${100 * told.time.target}%` })));
       cards.push(card(t("Modal exposure (HYPE)"), told.time.modal_ms, (ms) => `${ms.toFixed(0)} ms`));
       if (told.time.late !== null) cards.push(card(t("Late exposures"), { value: told.time.late }, percent));
+      if (told.time.beyond) cards.push(card(t("Raters beyond the range of exposures"), { value: told.time.beyond }, plain(0)));
     }
     if (told.preference) {
       (told.preference.strengths || []).slice().sort((a, b) => b.elo.value - a.elo.value)

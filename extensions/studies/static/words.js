@@ -83,6 +83,7 @@ window.STUDY_WORDS = {
     "Threshold": "阈值",
     "glimpse for {share} right answers": "答对率为 {share} 时的显示时间",
     "Modal exposure (HYPE)": "最常显示时间（HYPE）",
+    "Raters beyond the range of exposures": "阈值超出显示时间范围的评分者",
     "Late exposures": "显示时间不准的比例",
     "Chosen on the first side": "选择第一侧的比例",
     "By set": "按图片集",

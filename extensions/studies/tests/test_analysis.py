@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import statistics
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
@@ -171,6 +172,22 @@ def test_glimpses_have_thresholds(kept: Kept) -> None:
     points = (plots.chart(told) or {})["series"][0]["points"]
     assert [one[0] for one in points] == list(range(1, 101))
     assert points[0][1:] == [500, 500, 500]
+
+
+def test_a_raters_threshold_is_the_median_of_the_staircases(kept: Kept) -> None:
+    study = kept(kind="yes_no", staircase=Staircase(blocks=3), per_set=52, trials=90)
+    for seed in range(3):
+        rate(study, seed, lambda trial, draw: draw.random() < 0.75)
+    told = of(study)["time"]
+    assert told["blocks"] == 3
+    for one in told["each"]:
+        assert len(one["thresholds_ms"]) == 3
+        known = [value for value in one["thresholds_ms"] if value is not None]
+        assert one["threshold_ms"] == (statistics.median(known) if known else None)
+        assert [one["exposures"][place] for place in (0, 30, 60)] == [500, 500, 500]
+    known = [one["threshold_ms"] for one in told["each"] if one["threshold_ms"] is not None]
+    assert told["threshold_ms"]["value"] == pytest.approx(statistics.mean(known), abs=1e-5)
+    assert told["threshold_ms"]["raters"] == len(known)
 
 
 @pytest.mark.parametrize("kind", ["two_choice", "yes_no", "preference"])

@@ -110,9 +110,10 @@ def test_a_timed_study_has_masks_of_both_sets(studio: Studio, tmp_path: Path) ->
     study = made(outcome)
     assert study.study.staircase is not None
     assert len(study.study.used("mask")) == 4
-    assert outcome.job.params["trials"] == 150
+    assert outcome.job.params["trials"] == 450
+    assert study.study.staircase.blocks == 3
     assert study.study.trials == 12, "as many as there are pictures for"
-    assert any("for 12 trials of a rater, not 150" in one for one in outcome.warnings)
+    assert any("for 12 trials of a rater, not 450" in one for one in outcome.warnings)
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,44 @@ def test_the_staircase_stays_in_its_range_and_is_a_function_of_the_answers(answe
     assert rule.next_ms(answers) == exposure
 
 
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 4), st.integers(1, 30))
+def test_each_block_begins_anew_and_is_a_staircase_of_its_own(answers: list[bool], blocks: int, length: int) -> None:
+    rule, trials = Staircase(blocks=blocks), blocks * length
+    answers = answers[: trials - 1]
+    exposures = [rule.next_ms(answers[:place], trials) for place in range(len(answers) + 1)]
+    parts = rule.split(exposures, trials)
+    assert [exposure for part in parts for exposure in part] == exposures
+    assert len(parts) <= blocks
+    for number, part in enumerate(parts):
+        mine = answers[number * length : (number + 1) * length]
+        assert list(part) == [Staircase().next_ms(mine[:place]) for place in range(len(part))]
+
+
+def test_the_median_of_three_staircases_is_surer_than_one() -> None:
+    rule, length, threshold = Staircase(blocks=3), 150, 300.0
+    one, three = [], []
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        exposures: list[int] = []
+        for place in range(3 * length):
+            right = place > 0 and bool(generator.random() < observer(exposures[-1], threshold))
+            exposures.append(rule.after(exposures[-1], right) if place % length else rule.start_ms)
+        found = [threshold_ms(part) or math.nan for part in rule.split(exposures, 3 * length)]
+        one.append(found[0])
+        three.append(float(np.median(found)))
+    assert np.mean(three) == pytest.approx(threshold, rel=0.1)
+    assert np.std(three) < 0.8 * np.std(one)
+
+
+def test_a_staircase_at_the_end_of_its_range_is_told() -> None:
+    rule = Staircase(start_ms=120)
+    answers = [True] * 30 + [False, True, True, True] * 5
+    exposures = [rule.next_ms(answers[:place]) for place in range(len(answers))]
+    assert (rule.at_bound(exposures) or 0) > 0.2
+    assert Staircase().at_bound([500, 490]) is None
+    assert Staircase().at_bound([500, 490, 520, 510, 500]) == 0
+
+
 def test_a_staircase_that_never_turned_has_no_threshold() -> None:
     assert threshold_ms([500, 490, 480]) is None
     assert threshold_ms([]) is None
