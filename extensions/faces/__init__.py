@@ -11,8 +11,11 @@ from typing import Any
 
 from webui.api import ModelKind, PipelineSpec, TabSpec, hookimpl
 
+from .accepting import accept_edit
 from .networks.files import KIND, recognise
 from .params import FindParams
+from .params_editing import AttributeParams, EditParams
+from .params_talking import TalkParams
 
 
 def _spec(name: str, title: str, params: type, run: str, description: str, **more: Any) -> PipelineSpec:
@@ -36,6 +39,33 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             FindParams,
             "find:Find",
             "Boxes, landmarks and parts of all faces, as a picture, as JSON that the other forms take, and as a mask.",
+        ),
+        _spec(
+            "edit",
+            "Edit a face",
+            EditParams,
+            "edit:Edit",
+            "A face is cut out, changed by another pipeline and blended back; what is not masked stays bit by bit.",
+            accept=accept_edit,
+            needs_consent=True,
+        ),
+        _spec(
+            "attribute",
+            "Change an attribute",
+            AttributeParams,
+            "attribute:Attribute",
+            "One thing of a face changes, the rest is kept: the best of several candidates, with numbers beside it.",
+            accept=accept_edit,
+            needs_consent=True,
+        ),
+        _spec(
+            "talk",
+            "Talking face",
+            TalkParams,
+            "talk:Talk",
+            "A face speaks a sound, or a text where espeak-ng is installed: a film with that sound.",
+            outputs="video",
+            needs_consent=True,
         ),
     ]
 

@@ -46,3 +46,44 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "accessory": (250, 200, 40),
 }  # fmt: skip
 """Of the overlay that shows parts."""
+
+WHOLE = "all"
+"""The region that is everything in the cut-out."""
+
+REGION_OF: Mapping[str, str] = {
+    "eyewear": "eyes", "eyes": "eyes", "mood": "face", "hat": "hat", "beard": "mouth", "hair_colour": "hair",
+    "hair_style": "hair", "skin": "skin", "clothes": "clothes", "garment": "clothes", "background": "background",
+    "age": "head", "accessory": WHOLE, "lighting": WHOLE, "style": WHOLE,
+}  # fmt: skip
+"""What a judge tells of a face, without the name of its domain -> the region that it is read in."""
+
+CHANGES: Mapping[str, tuple[str, str, str]] = {
+    "smile": ("Smiling", "have the person smile", "mood=smiling"),
+    "laugh": ("Laughing", "have the person laugh", "mood=laughing"),
+    "sad": ("Sad", "make the person sad", "mood=sad"),
+    "surprised": ("Surprised", "make the person surprised", "mood=surprised"),
+    "angry": ("Angry", "make the person angry", "mood=angry"),
+    "neutral": ("Neutral", "give the person a neutral face", "mood=neutral"),
+    "child": ("Younger", "make the person a child", "age=child"),
+    "elder": ("Older", "make the person old", "age=elder"),
+    "glasses": ("Glasses", "add glasses", "eyewear=glasses"),
+    "sunglasses": ("Sunglasses", "add sunglasses", "eyewear=sunglasses"),
+    "no_glasses": ("No glasses", "remove the glasses", "eyewear=none"),
+    "beard": ("Beard", "add a beard", "beard=beard"),
+    "mustache": ("Mustache", "add a mustache", "beard=mustache"),
+    "shaved": ("Shaved", "remove the beard", "beard=none"),
+    "crown": ("Crown", "add a crown", "hat=crown"),
+    "cap": ("Cap", "add a cap", "hat=cap"),
+    "no_hat": ("No hat", "remove the hat", "hat=none"),
+    "black_hair": ("Black hair", "make the hair black", "hair_colour=black"),
+    "brown_hair": ("Brown hair", "make the hair brown", "hair_colour=brown"),
+    "blond_hair": ("Blond hair", "make the hair blond", "hair_colour=blond"),
+    "red_hair": ("Red hair", "make the hair red", "hair_colour=red"),
+    "grey_hair": ("Grey hair", "make the hair grey", "hair_colour=grey"),
+    "blue_hair": ("Blue hair", "make the hair blue", "hair_colour=blue"),
+    "long_hair": ("Long hair", "give the person long hair", "hair_style=long"),
+    "short_hair": ("Short hair", "give the person short hair", "hair_style=short"),
+    "bald": ("Bald", "make the person bald", "hair_style=bald"),
+    "suit": ("A suit", "put the person in a suit", "garment=suit"),
+}  # fmt: skip
+"""Named changes -> label, instruction, and what a judge should read then."""

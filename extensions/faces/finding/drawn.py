@@ -58,8 +58,9 @@ def look_closer(
 
 def cut_out(picture: Image.Image, left: float, top: float, side: float, size: int) -> Image.Image:
     """The square from (left, top), ``side`` pixels wide, at size x size; beyond the picture its edge goes on."""
-    margin = int(max(0, -left, -top, left + side - picture.width, top + side - picture.height)) + 2
-    if margin > 2:
+    beyond = max(-left, -top, left + side - picture.width, top + side - picture.height)
+    if beyond > 0:
+        margin = int(beyond) + 2
         pixels = np.pad(np.asarray(picture), ((margin, margin), (margin, margin), (0, 0)), mode="edge")
         picture, left, top = Image.fromarray(pixels), left + margin, top + margin
     return picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))

@@ -61,3 +61,40 @@ def painted_mask(picture: Image.Image, size: tuple[int, int]) -> Mask:
     if grey.size != size:
         grey = grey.resize(size, Image.Resampling.NEAREST)
     return (np.asarray(grey) >= 128).astype(np.float32)
+
+
+def reachable(face: Face, region: str, shape: tuple[int, int]) -> Mask:
+    """Where a region may come to be that is not there yet: a hat on the bare head, glasses before the eyes.
+
+    float32 [H,W] of 0 and 1, from the landmarks alone; empty for regions that come from nowhere.
+    """
+    canvas = np.zeros(shape, np.uint8)
+    full = face.completed()
+    left, right = full.point("left pupil"), full.point("right pupil")
+    middle, across = (left + right) / 2, right - left
+    span = max(1.0, float(np.linalg.norm(across)))
+    along = across / span
+    down = np.array([-along[1], along[0]])
+    height = float(np.dot(full.point("chin") - middle, down))
+
+    def oval(place: NDArray[np.float64], wide: float, high: float) -> None:
+        axes = (max(1, round(wide)), max(1, round(high)))
+        angle = float(np.degrees(np.arctan2(along[1], along[0])))
+        cv2.ellipse(canvas, (round(float(place[0])), round(float(place[1]))), axes, angle, 0, 360, 1, -1)
+
+    if region in ("eyes", "eye", "eyewear", "brow"):
+        oval(middle + 0.05 * height * down, 1.25 * span, 0.42 * height)
+    elif region in ("mouth", "beard"):
+        oval(full.point("chin") - 0.42 * height * down, 1.2 * span, 0.62 * height)
+    elif region == "hat":
+        oval(middle - 1.05 * height * down, 1.6 * span, 0.95 * height)
+    elif region == "hair":
+        oval(middle - 0.1 * height * down, 2.1 * span, 1.6 * height)
+        oval(middle + 1.0 * height * down, 2.1 * span, 1.1 * height)
+    elif region == "clothes":
+        oval(full.point("chin") + 0.9 * height * down, 2.2 * span, 1.0 * height)
+    elif region in ("head", "face"):
+        oval(middle + 0.05 * height * down, 1.35 * span, 1.15 * height)
+        if region == "head":
+            oval(middle - 0.5 * height * down, 1.9 * span, 1.4 * height)
+    return canvas.astype(np.float32)

@@ -8,10 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "extensions.faces"
 FLOORS = (
-    {"vocabulary", "params"},
-    {"networks"},
+    {"vocabulary", "params", "params_editing", "params_talking", "accepting"},
+    {"networks", "judging"},
     {"finding"},
-    {"pixels"},
+    {"pixels", "talking"},
     {"pipelines"},
 )
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
