@@ -1,0 +1,1 @@
+"""Room of filters that need no weights."""

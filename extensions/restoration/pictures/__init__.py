@@ -1,0 +1,1 @@
+"""Lowest room: pictures as arrays, their colours, and how they go bad."""

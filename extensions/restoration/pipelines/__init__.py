@@ -1,0 +1,1 @@
+"""Top room: jobs."""

@@ -1,0 +1,1 @@
+"""Room of training: clean pictures -> damaged batches -> the small networks."""
