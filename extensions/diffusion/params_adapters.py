@@ -32,6 +32,9 @@ def _lora_weight(row: int) -> float:
     return field
 
 
+LORA_BLOCKS = {"all": "All", "style": "Style alone", "content": "Content alone"}
+"""Which of their layers count."""
+
 CONTROL_UNITS = 2
 CONTROL_KINDS = "controlnet|t2i_adapter"
 PREPROCESSORS = {
@@ -185,6 +188,9 @@ class Adapted(declare.Params):
     lora_2_weight: float = _lora_weight(2)
     lora_3: str = _lora(3)
     lora_3_weight: float = _lora_weight(3)
+    lora_blocks: str = declare.choice(
+        "all", LORA_BLOCKS, label="Layers of LoRAs", group="LoRA", advanced=True, help="B-LoRA: style or content alone"
+    )
     vae: str = declare.dynamic_choice(
         "",
         "vae",

@@ -9,7 +9,7 @@ from typing import Any
 
 from webui.api import FeatureNetwork, ModelKind, PipelineSpec, TabSpec, hookimpl
 
-from .params import DrawParams, EvaluateParams, TrainParams
+from .params import DrawParams, EvaluateParams, TexturesParams, TrainParams
 
 
 @hookimpl
@@ -22,6 +22,14 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.starter.pipelines:DrawPipeline",
             tab="starter",
             description="Drawn people and places, captions and exact attributes: pictures, or a data set in a folder.",
+        ),
+        PipelineSpec(
+            id="starter.textures",
+            title="Draw textures",
+            params=TexturesParams,
+            run="extensions.starter.pipelines:TexturesPipeline",
+            tab="starter",
+            description="Brushwork, mosaics, stripes and the like, in colours of their own: what styles come from.",
         ),
         PipelineSpec(
             id="starter.train",

@@ -174,6 +174,25 @@ class FacesConfig(StageConfig):
     held_out: int = Field(512, ge=16, description="Examples that it is measured on when it is finished")
 
 
+class StyleConfig(StageConfig):
+    """Style transfer: an encoder of manners (stage style_encoder), then the decoder of AdaIN on it (stage style)."""
+
+    channels: tuple[int | str, ...] = Field(
+        (16, 16, "A", 40, 40, "A", 80, 80, "A", 160), description="Of the encoder's convolutions; A halves the sides"
+    )
+    pool: int = Field(1500, ge=8, description="Textures, and as many drawings, drawn once")
+    crop: int = Field(64, multiple_of=8, description="Side of what a step sees in pixels")
+    textures: float = Field(0.6, ge=0, le=1, description="Share of textures among what manners are learnt from")
+    batch: int = 12
+    steps: int = Field(2000, ge=1)
+    rate: float = 1e-3
+    ema: float = 0.995
+    reconstruction: float = Field(4.0, description="Weight of giving the picture back, of the encoder's training")
+    style_weight: float = Field(10.0, description="Lambda of the paper, of the decoder's training")
+    identity: int = Field(2, ge=0, description="Pictures of a batch whose style is their own")
+    identity_weight: float = Field(20.0, description="Weight of the difference of these from what they were")
+
+
 class TrainingConfig(_Part):
     """Everything that a training run depends on. The same file and seed give the same run on the same machine."""
 
@@ -203,6 +222,8 @@ class TrainingConfig(_Part):
     lora: LoraConfig = LoraConfig()
     upscaler: UpscalerConfig = UpscalerConfig()
     faces: FacesConfig = FacesConfig()
+    style_encoder: StyleConfig = StyleConfig()
+    style: StyleConfig = StyleConfig()
 
     @property
     def start_folder(self) -> Path | None:

@@ -39,6 +39,34 @@ class DrawParams(Params):
     )
 
 
+class TexturesParams(Params):
+    """Parameters of starter.textures."""
+
+    samples: int = integer(12, minimum=1, maximum=1000, label="Pictures", help="Picture i is the texture of seed + i")
+    family: str = choice(
+        "any",
+        {
+            "any": "Any family",
+            "waves": "Waves",
+            "hatching": "Hatching",
+            "bricks": "Bricks",
+            "dots": "Dots",
+            "cells": "Mosaic",
+            "marble": "Marble",
+            "clouds": "Clouds",
+            "contours": "Contour lines",
+            "strokes": "Brush strokes",
+            "stipple": "Stipple",
+            "weave": "Weave",
+            "swirls": "Swirls",
+        },
+        label="Family",
+    )
+    scale: str = choice("any", {"any": "Any", "fine": "Fine", "medium": "Medium", "coarse": "Coarse"}, label="Scale")
+    width: int = size(256, label="Size", minimum=16, maximum=2048, help="Side of the square picture in pixels")
+    seed: int = seed()
+
+
 class TrainParams(Params):
     """Parameters of starter.train."""
 
@@ -56,6 +84,8 @@ class TrainParams(Params):
             "text": "Text encoder",
             "upscaler": "Upscalers",
             "faces": "Faces, landmarks and parts",
+            "style_encoder": "Encoder of style transfer",
+            "style": "Decoder of style transfer",
             "edit": "Instruction editing",
             "lora": "LoRA of each drawing style",
             "controlnet": "ControlNet of line drawings",

@@ -14,8 +14,9 @@ from webui.api import Artifact, Context, JobFailed
 
 from .config import BUNDLED, TrainingConfig, load_config
 from .dataset import Selection, shown_attributes, write_image_folder
-from .params import DrawParams, EvaluateParams, TrainParams
+from .params import DrawParams, EvaluateParams, TexturesParams, TrainParams
 from .world import draw
+from .world.textures import draw_texture, sample_texture
 
 if TYPE_CHECKING:
     from .loop import Hooks
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 CONFIGS = Path(__file__).resolve().parent / "configs"
 _SINGLES = 1000
 # What training leaves in its folder, as it is bundled.
-MODELS = ("avatar", "judge", "edit", "controlnet", "lora", "upscaler", "faces")
+MODELS = ("avatar", "judge", "edit", "controlnet", "lora", "upscaler", "faces", "style")
 
 
 class DrawPipeline:
@@ -66,6 +67,26 @@ class DrawPipeline:
         context.work_dir.mkdir(parents=True, exist_ok=True)
         copied = Path(shutil.copy(written, context.work_dir / written.name))
         yield Artifact("file", copied, index=0, seed=params.seed, title=f"{params.samples} pictures in {target}")
+
+
+class TexturesPipeline:
+    """starter.textures: a picture for each seed."""
+
+    def run(self, params: TexturesParams, context: Context) -> Iterator[Artifact]:
+        for index in context.pending(params.samples):
+            seed = params.seed + index
+            family = None if params.family == "any" else params.family
+            texture = sample_texture(seed, family, None if params.scale == "any" else params.scale)
+            shown = {"Family": texture.family, "Scale": texture.scale}
+            yield Artifact(
+                "image",
+                draw_texture(texture, params.width),
+                index=index,
+                seed=seed,
+                title=f"{texture.scale} {texture.family}",
+                infotext={**shown, "Direction": texture.direction} if texture.direction else shown,
+            )
+            context.progress(1, 1, "drawing")
 
 
 class TrainPipeline:

@@ -23,6 +23,8 @@ _TRAINERS = {
     "denoiser": "denoiser:train_denoiser",
     "upscaler": "upscaler:train_upscalers",
     "faces": "faces:train_faces",
+    "style_encoder": "style:train_style_encoder",
+    "style": "style:train_style",
     "edit": "edit:train_editor",
     "lora": "lora:train_loras",
     "controlnet": "controlnet:train_controlnet",

@@ -21,6 +21,7 @@ from extensions.diffusion.prompts.words import Words
 from webui.api import Context, ModelError, ModelUse, NotFound, ResolvedModel
 
 from . import lycoris
+from .lora_blocks import of_blocks
 
 KIND = "lora"
 
@@ -45,6 +46,7 @@ class Networks:
             for row in range(1, LORA_ROWS + 1)
             if (name := str(getattr(params, f"lora_{row}", "")).strip())
         ]
+        self._blocks = params.lora_blocks
         self._context = context
         self._found: dict[str, ResolvedModel | None] = {}
         self._tensors: dict[Path, dict[str, torch.Tensor]] = {}
@@ -118,7 +120,11 @@ class Networks:
 
     def _read(self, network: Network) -> dict[str, torch.Tensor]:
         if network.path not in self._tensors:
-            self._tensors[network.path] = self._context.models.open_weights(network.path)
+            tensors = self._context.models.open_weights(network.path)
+            try:
+                self._tensors[network.path] = of_blocks(tensors, self._blocks)
+            except ValueError as error:
+                raise _misfit(network.title, str(error)) from None
         return self._tensors[network.path]
 
     @contextmanager

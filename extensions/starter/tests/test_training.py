@@ -129,6 +129,7 @@ def test_a_stopped_stage_goes_on_bit_by_bit_the_same(stage: str, trained: Path, 
         "lora": ("avatar", "latents-sketch.pt"),
         "edit": ("avatar", "latents-before.pt", "latents-after.pt"),
         "controlnet": ("avatar", "latents-flat.pt"),
+        "style": ("style", "style-start.pt"),
     }
     for needed in needs.get(stage, ()):
         (tmp_path / needed).symlink_to(trained / needed)

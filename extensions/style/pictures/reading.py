@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from webui.api import Context, FieldError, ParameterError
+from webui.api import Artifact, Context, FieldError, ParameterError
 
 Floats = NDArray[np.float64]
 
+READY_PX = 256
+"""Side of a reference that is drawn on the spot."""
 _GROUND = (255, 255, 255)
 """What shows through transparent places of a reference."""
 
@@ -53,14 +56,32 @@ def mask_of(context: Context, ref: str | None, size: tuple[int, int]) -> Floats 
     return floats(mask.convert("L").resize(size, Image.Resampling.BILINEAR))
 
 
-def references_of(context: Context, refs: Sequence[str]) -> list[Image.Image]:
-    """The references, RGB. Raises ParameterError where there is none, NotFound."""
-    if not refs:
+def references_of(context: Context, refs: Sequence[str], ready: str = "", seed: int = 0) -> list[Image.Image]:
+    """The references, RGB; where there is none, the ``ready`` one, drawn with ``seed``. Raises ParameterError where
+    neither is there, NotFound.
+    """
+    if refs:
+        return [rgb_of(context.open_image(ref)) for ref in refs]
+    drawn = ready.startswith("drawn ")
+    pipeline = "starter.draw" if drawn else "starter.textures"
+    if not ready or pipeline not in context.pipelines:
         raise ParameterError(
             [FieldError("references", "expected at least one picture whose style to take")],
             hint="Put a picture into References.",
         )
-    return [rgb_of(context.open_image(ref)) for ref in refs]
+    asked: dict[str, Any] = {"style": ready.removeprefix("drawn ")} if drawn else {"family": ready}
+    taken: list[Artifact] = []
+    context.run(pipeline, {**asked, "samples": 1, "width": READY_PX, "seed": max(0, seed)}, take=taken.append)
+    return [rgb_of(taken[0].data)]
+
+
+def at_side(picture: Image.Image, side: int) -> Image.Image:
+    """``picture`` with ``side`` pixels at its longer side; 0: as it is."""
+    longer = max(picture.size)
+    if not side or side == longer:
+        return picture
+    width, height = (max(8, round(edge * side / longer)) for edge in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def weights_of(text: str, count: int) -> list[float]:

@@ -25,13 +25,14 @@ class Colour:
         if not context.pending(1):
             return
         original = context.open_image(params.image)
-        references = [floats(one) for one in references_of(context, params.references)]
+        references = references_of(context, params.references, params.ready, params.ready_seed)
+        colours = [floats(one) for one in references]
         transfer = Transfer(
             params.method, params.space, params.strength, params.keep_lightness, params.steps, params.seed
         )
         made = transferred(
             floats(original.convert("RGB")),  # what lies under transparent places is coloured as well
-            references,
+            colours,
             transfer,
             weights=weights_of(params.weights, len(references)),
             mask=mask_of(context, params.mask, original.size),

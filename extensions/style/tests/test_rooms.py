@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "extensions.style"
-FLOORS = ({"params"}, {"colour"}, {"pictures"}, {"pipelines"})
+FLOORS = ({"params", "params_drawing", "recognise"}, {"colour", "networks"}, {"pictures"}, {"scores"}, {"pipelines"})
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 

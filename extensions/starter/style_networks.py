@@ -1,0 +1,137 @@
+"""Below the training of style transfer: an encoder as VGG is built, its mirror image, and files of both.
+
+The layout of the files is torchvision's of VGG (``features.<n>.weight``), so that what reads one reads the other; their
+metadata says the channels, where activations are taken, and the range that pictures come in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+POOL = "A"
+"""Among the channels: the mean over squares of 2 x 2. Means carry gradients to every pixel (Gatys et al. 2016, 2)."""
+ENCODER, DECODER = "style_encoder", "style_decoder"
+
+
+class Encoder(nn.Module):
+    """float32 [N,3,H,W] in -1..1 -> activations float32 [N,C,h,w], one a scale, from fine to coarse."""
+
+    def __init__(self, channels: Sequence[int | str]) -> None:
+        super().__init__()
+        self.channels = tuple(channels)
+        layers: list[nn.Module] = []
+        self.taps: list[int] = []
+        before, fresh = 3, True
+        for wide in self.channels:
+            if isinstance(wide, str):
+                layers.append(nn.AvgPool2d(2))
+                fresh = True
+                continue
+            layers += [nn.Conv2d(before, wide, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
+            nn.init.kaiming_normal_(layers[-2].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layers[-2].bias)  # type: ignore[arg-type]
+            if fresh:
+                self.taps.append(len(layers) - 1)
+            before, fresh = wide, False
+        self.features = nn.Sequential(*layers)
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        found, x = [], pictures
+        for place, layer in enumerate(self.features):
+            x = layer(x)
+            if place in self.taps:
+                found.append(x)
+        return found
+
+    @torch.no_grad()
+    def equalise(self, pictures: Tensor) -> Tensor:
+        """Scale weights so that each channel's mean activation is 1 over ``pictures``; what the network computes stays
+        the same up to those factors (Gatys et al. 2016, section 2). A channel that is silent is left as it is. The
+        factors [C] by which the last scale's were divided.
+        """
+        x, before = pictures, torch.ones(3, device=pictures.device)
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.mul_(before[None, :, None, None])
+                means = layer(x).relu().mean(dim=(0, 2, 3))
+                scale = torch.where(means > 1e-4, means, 1.0)
+                layer.weight.div_(scale[:, None, None, None])
+                layer.bias.div_(scale)
+                before = scale
+            x = layer(x)
+        return before
+
+
+class Decoder(nn.Module):
+    """Activations of the encoder's last scale, float32 [N,C,h,w] -> pictures [N,3,8h,8w], about -1..1."""
+
+    def __init__(self, channels: Sequence[int | str]) -> None:
+        super().__init__()
+        self.channels = tuple(channels)
+        steps: list[tuple[int, int] | None] = []
+        before = 3
+        for wide in self.channels:
+            steps.append(None if isinstance(wide, str) else (before, wide))
+            before = before if isinstance(wide, str) else wide
+        layers: list[nn.Module] = []
+        for step in reversed(steps):
+            if step is None:
+                layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
+                continue
+            layers += [nn.Conv2d(step[1], step[0], 3, padding=1, padding_mode="reflect"), nn.ReLU()]
+            nn.init.kaiming_normal_(layers[-2].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layers[-2].bias)  # type: ignore[arg-type]
+        self.features = nn.Sequential(*layers[:-1])
+        nn.init.normal_(self.features[-1].weight, std=0.02)  # type: ignore[arg-type]
+
+    def forward(self, activations: Tensor) -> Tensor:
+        return self.features(activations)
+
+
+def adain(content: Tensor, style: Tensor) -> Tensor:
+    """``content`` with the means and deviations of ``style``, both [N,C,h,w] (Huang and Belongie 2017, equation 8)."""
+    return (content - means(content)) / deviations(content) * deviations(style) + means(style)
+
+
+def means(activations: Tensor) -> Tensor:
+    """[N,C,h,w] -> [N,C,1,1]."""
+    return activations.mean(dim=(2, 3), keepdim=True)
+
+
+def deviations(activations: Tensor) -> Tensor:
+    """[N,C,h,w] -> [N,C,1,1], never nothing."""
+    return (activations.var(dim=(2, 3), keepdim=True, unbiased=False) + 1e-5).sqrt()
+
+
+def write_network(path: Path, network: Encoder | Decoder) -> None:
+    """Half-precision weights with what builds the network again, all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = {"channels": network.channels, "mean": 0.5, "std": 0.5}
+    if isinstance(network, Encoder):
+        config["taps"] = network.taps
+    kind = ENCODER if isinstance(network, Encoder) else DECODER
+    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    save_file(
+        {k: v.detach().half().cpu().contiguous() for k, v in network.state_dict().items()},
+        temporary,
+        metadata={"lifelike.kind": kind, "lifelike.config": json.dumps(config)},
+    )
+    os.replace(temporary, path)
+
+
+def read_network(path: Path) -> Encoder | Decoder:
+    """A network of these in evaluation mode. Raises OSError, KeyError for a file that is none."""
+    with safe_open(path, "pt") as opened:
+        about = opened.metadata()
+    channels = json.loads(about["lifelike.config"])["channels"]
+    network = Encoder(channels) if about["lifelike.kind"] == ENCODER else Decoder(channels)
+    network.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    return network.eval().requires_grad_(False)

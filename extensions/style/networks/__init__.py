@@ -1,0 +1,1 @@
+"""Networks that see pictures and draw from what was seen; tensors in, tensors out."""

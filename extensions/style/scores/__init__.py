@@ -1,0 +1,1 @@
+"""What became of content and style, in numbers."""
