@@ -14,8 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,12 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the tests' own requests: a token, where the server asks for a login."""
 
     def api(self, method: str, path: str, **more: Any) -> Any:
         """A parsed answer of the HTTP interface."""
-        answer = httpx.request(method, f"{self.url}/api/v1{path}", timeout=60, **more)
+        answer = httpx.request(method, f"{self.url}/api/v1{path}", timeout=60, headers=dict(self.headers), **more)
         answer.raise_for_status()
         return answer.json()
 
@@ -78,8 +80,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from serving(tmp_path_factory.mktemp("server"))
 
 
-def serving(folder: Path, *, whole: bool = False) -> Iterator[Server]:
-    """A running server; ``whole``: with the built-in extensions and the starter too."""
+def serving(
+    folder: Path, *, whole: bool = False, options: Sequence[str] = (), headers: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """A running server; ``whole``: with the built-in extensions and the starter too; ``options`` of ``serve``."""
     chromium()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -95,9 +99,9 @@ def serving(folder: Path, *, whole: bool = False) -> Iterator[Server]:
     log = folder / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*command, "--data-dir", str(folder / "data")], cwd=ROOT, env=environment, stdout=out, stderr=out
+            [*command, *options, "--data-dir", str(folder / "data")], cwd=ROOT, env=environment, stdout=out, stderr=out
         )
-    started = Server(f"http://127.0.0.1:{port}", process, log)
+    started = Server(f"http://127.0.0.1:{port}", process, log, headers or {})
     try:
         wait_until_it_runs(started)
         yield started

@@ -39,6 +39,7 @@ SCRIPTS = (
     "gallery.js",
     "queue.js",
     "memory.js",
+    "people.js",
     "header.js",
 )
 """In the order of loading; each uses those before it."""

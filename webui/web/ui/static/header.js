@@ -16,10 +16,12 @@ Lifelike.header = (() => {
     const language = h("select", { class: "ll-select", id: "ll-language", "aria-label": "Language · 语言", onchange: () => Lifelike.setLocale(language.value) },
       [["en", "English"], ["zh-CN", "简体中文"]].map(([tag, name]) => h("option", { value: tag }, name)));
     language.value = Lifelike.locale;
+    const switches = h("div", { class: "ll-switches" }, language, theme, iconButton("help", t("Help"), help, { id: "ll-help" }));
     root.append(
       h("div", { class: "ll-brand" }, h("img", { src: LIFELIKE.base + "/ui/static/mark.svg", alt: "", width: 28, height: 28 }), h("h1", {}, "Lifelike")),
       h("div", { class: "ll-stats", role: "status", "aria-label": t("State of the application") }, device, memory, queue, extensions),
-      h("div", { class: "ll-switches" }, language, theme, iconButton("help", t("Help"), help, { id: "ll-help" })));
+      switches);
+    Lifelike.people.mount(switches);
 
     let counts = {}, workers = [], cut = false;
     const draw = () => {
