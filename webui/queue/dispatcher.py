@@ -205,10 +205,10 @@ class Dispatcher:
     def _run(self, claim: Claim) -> None:
         spec = self._spec_of(claim.job.pipeline)
         run = _Run(claim.job, timeout_s=spec.timeout_s if spec is not None else None)
-        run.allowance_s = self._allowance_s(claim.job)
         with self._lock:
             self._current = run
         try:
+            run.allowance_s = self._allowance_s(claim.job)
             self._carry(run, spec, claim.fresh)
         except Exception as error:
             log.exception("job %s could not be carried out", claim.job.id)
