@@ -65,6 +65,6 @@ def test_a_guest_logs_in_makes_a_picture_sees_its_own_and_leaves(shared: Server,
     expect(page.locator(".ll-people")).to_contain_text("of 60 minutes of the last 24 hours")
     page.locator("#ll-logout").click()
     expect(page.get_by_label("Password")).to_be_visible()
-    assert page.evaluate("fetch('/api/v1/jobs').then((answer) => answer.status)") == 401
+    assert context.request.get(f"{shared.url}/api/v1/jobs").status == 401
     context.close()
     assert watch.wrong == []
