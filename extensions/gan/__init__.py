@@ -14,6 +14,7 @@ from webui.api import ChoiceSource, LatentSpace, ModelKind, PipelineSpec, TabSpe
 from .latents.shelf import direction_names, projection_names
 from .params import ClassesParams, CodesParams, ConvertParams, MixParams, SampleParams, TruncationParams, WalkParams
 from .params_editing import DirectionsParams, EditParams, ProjectParams
+from .params_training import TrainParams
 from .recognise import recognise_codes, recognise_gan
 
 _FILES = (
@@ -89,6 +90,16 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "converting:Convert",
             "The generator of any file that is read here, without running what is in it, as safetensors beside it.",
             outputs="table",
+        ),
+        replace(
+            _spec(
+                "train",
+                "Training",
+                TrainParams,
+                "training:Train",
+                "DCGAN, StyleGAN2, BigGAN, VAE, VQ-VAE and VQGAN from nothing, on your pictures or on drawn ones.",
+            ),
+            keeps_work=True,
         ),
     ]
 

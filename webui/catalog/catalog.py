@@ -23,7 +23,7 @@ from .hashes import HashStore
 from .headers import Header, read_header
 from .index import read_index, write_index
 from .recognise import Recognised, holds_vectors, recognise, recommended_for
-from .scan import Candidate, candidates, single
+from .scan import WEIGHT_ENDINGS, Candidate, candidates, single
 from .sidecars import says_v_prediction
 from .torch_files import torch_header
 
@@ -175,12 +175,21 @@ class Catalog:
                 raise NotFound(f"There is no {kind_words(kind)} yet.", hint=f"Put one into {place}.")
             return found
         paths = self._allow_paths if allow_paths is None else allow_paths
+        if self._came(ref):
+            self.refresh()
         return (
             self._listed(ref, kind)
             or self._listed_by_hash(ref, kind)
             or self._listed_at(ref)
             or self._unlisted(ref, kind, paths)
         )
+
+    def _came(self, ref: str) -> bool:
+        """Whether a file of this reference is there that the last scan did not find: what a job just wrote."""
+        plain = ref.endswith(WEIGHT_ENDINGS) and not ref.startswith(("/", "~")) and ".." not in ref and ":" not in ref
+        if not plain or any(entry.ref == ref for entry in self.entries()):
+            return False
+        return any((base / ref).is_file() for base in self._settings.models_dirs)
 
     def folder_of(self, kind: str) -> str:
         """The folder below one of models that files of ``kind`` are put into: their extension's, or the usual one."""

@@ -43,3 +43,24 @@ def path_lengths(images: Tensor, ws: Tensor, generator: torch.Generator | None =
     y = torch.randn(images.shape, generator=generator).to(images) / math.sqrt(images.shape[2] * images.shape[3])
     (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
     return gradient.square().sum(2).mean(1).sqrt()
+
+
+def wasserstein_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Of WGAN (Arjovsky et al. 2017): with a penalty that keeps the gradient near length 1."""
+    return fake.mean() - real.mean()
+
+
+def relativistic_loss(worse: Tensor, better: Tensor) -> Tensor:
+    """Of R3GAN (Huang et al. 2024, equation 2): logits of pairs, for the discriminator (fake, real), for the generator
+    (real, fake).
+    """
+    return functional.softplus(worse - better).mean()
+
+
+def gradient_penalty(logits: Tensor, between: Tensor) -> Tensor:
+    """Of WGAN-GP (Gulrajani et al. 2017, equation 3): how far the gradient at ``between`` [N,C,H,W], which requires it,
+    is from length 1; to be weighted with lambda, 10 in the paper.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
+    lengths = (gradient.square().sum((1, 2, 3)) + 1e-12).sqrt()
+    return (lengths - 1).square().mean()

@@ -30,6 +30,18 @@ def fold_spectra(network: nn.Module) -> nn.Module:
     return network
 
 
+@torch.no_grad()
+def folded_state(network: nn.Module) -> dict[str, Tensor]:
+    """The state of ``network`` with its divided weights as plain ones; the network itself stays as it is, and so do
+    copies of it, which share with it the class that ``fold_spectra`` changes.
+    """
+    state = {name: tensor for name, tensor in network.state_dict().items() if ".parametrizations." not in f".{name}"}
+    for name, module in network.named_modules():
+        if parametrize.is_parametrized(module, "weight"):
+            state[f"{name}.weight"] = module.weight.detach().clone()
+    return state
+
+
 def _kinds(network: nn.Module) -> Iterator[nn.Module]:
     for module in network.modules():
         if isinstance(module, _KINDS):
