@@ -5,88 +5,40 @@ events.
 from __future__ import annotations
 
 import logging
-import os
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
 from webui.core import work_folders
-from webui.core.accepting import Acceptor
 from webui.core.errors import Cancelled, FieldError, JobFailed, ModelError, NotFound, ParameterError
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.recipes import ModelUse
-from webui.core.settings import Settings
 from webui.core.specs import Artifact, Component, FeatureNetwork, LatentSpace, PipelineSpec, Work
 from webui.library import metadata
-from webui.library.uploads import interning
 from webui.plugins.settings import extension_settings
 
-from .cache import Lease, ModelCache
+from .cache import Lease
 from .convert import convert
-from .device import Device
-from .findings import FindingsFile, findings_path
+from .findings import FindingsFile
 from .progress import PreviewGate, ProgressMeter, ShiftedPreviews
 from .reach import Reach
+from .surroundings import Surroundings
 from .weights import ModelFiles, open_weights, read_values
-from .work import estimates_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from webui.api import FeatureExtractor, LatentGenerator, ResolvedModel
     from webui.catalog.catalog import Catalog
-    from webui.library.files import LibraryFiles
-    from webui.library.uploads import UploadStore
-    from webui.plugins.host import ExtensionHost
 
 T = TypeVar("T")
 Emit = Callable[[JobEvent], None]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all jobs of a worker share."""
-
-    settings: Settings
-    host: ExtensionHost
-    files: LibraryFiles
-    uploads: UploadStore
-    catalog: Catalog
-    device: Device
-    cache: ModelCache
-    libraries: Mapping[str, str]
-    """Versions, for recipes."""
-
-    def findings(self, topic: str) -> FindingsFile:
-        """See ``webui.api.Context.findings``. Raises ValueError on a topic that is no word."""
-        if not re.fullmatch("[a-z_]+", topic):
-            raise ValueError(f"findings: expected a topic of small letters, got {topic!r}")
-        place = estimates_path(self.settings.data_dir, self.device.name, self.libraries)
-        return self._findings.setdefault(topic, FindingsFile(findings_path(place, topic)))
-
-    @cached_property
-    def _findings(self) -> dict[str, FindingsFile]:
-        return {}
-
-    @cached_property
-    def accept(self) -> Acceptor:
-        """Freezes the parameters of a run within a run, as the web process does those of a job."""
-        settings_of = partial(extension_settings, self.settings, self.host)
-        return Acceptor(
-            self.host.pipelines,
-            self.catalog,
-            interning(self.uploads, allow_paths=False),
-            settings_of,
-            lambda path, field: self.settings.requested_folder(path, os.environ, field),
-        )
 
 
 @dataclass

@@ -15,9 +15,10 @@ from webui.core.errors import Cancelled, JobFailed, LifelikeError
 from webui.core.jobs import ArtifactRecord, Job, JobProgress
 from webui.core.specs import Artifact, PipelineSpec
 
-from .context import JobContext, JobWarnings, Place, Producing, Surroundings
+from .context import JobContext, JobWarnings, Place, Producing
 from .progress import ProgressMeter, ShiftedPreviews
 from .results import describe_fault
+from .surroundings import Surroundings
 
 MAX_DEPTH = 3
 """Runs within each other: a sweep of sweeps is one too many to wait for, and a pipeline that runs itself never ends."""

@@ -21,11 +21,12 @@ from webui.core.specs import Artifact, PipelineSpec
 from webui.core.validating import validate
 from webui.plugins.settings import extension_settings
 
-from .context import Emit, JobContext, JobWarnings, Place, Surroundings
+from .context import Emit, JobContext, JobWarnings, Place
 from .device import fresh_state
 from .hooks import JobHooks, PictureContext
 from .nesting import MAX_DEPTH, InnerContext, nowhere, settled
 from .results import artifacts_of, checked, is_flat
+from .surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 

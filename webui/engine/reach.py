@@ -11,15 +11,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from webui.core.accepting import Acceptor
 from webui.core.errors import FieldError, Forbidden, NotFound, ParameterError
 from webui.core.guests import UNBOUNDED, GuestRules, folder_of_guest, is_guest
 from webui.library.marks import in_collection
 
-if TYPE_CHECKING:
-    from .context import Surroundings
+from .surroundings import Surroundings
 
 
 class Reach:

@@ -35,11 +35,12 @@ from webui.core.specs import PipelineSpec
 
 from .attention import choices, choose, probe
 from .cache import make_cache
-from .context import Emit, JobWarnings, Surroundings
+from .context import Emit, JobWarnings
 from .device import Device, choose_device, device_status, fresh_state
 from .hooks import JobHooks
 from .production import Production, checked_job
 from .results import describe_fault, library_versions
+from .surroundings import Surroundings
 
 if TYPE_CHECKING:
     from webui.catalog.catalog import Catalog
