@@ -44,7 +44,8 @@ RIGHTS = {
         OWN,
     ),
     **dict.fromkeys(
-        ["GET /api/v1/extensions", "POST /api/v1/models/convert", "GET /api/v1/memory", "PUT /api/v1/memory/pin",
+        ["GET /api/v1/extensions", "PATCH /api/v1/extensions/{extension}",
+         "POST /api/v1/models/convert", "GET /api/v1/memory", "PUT /api/v1/memory/pin",
          "POST /api/v1/memory/unload", "PUT /api/v1/memory/budget", "GET /api/v1/imports", "POST /api/v1/imports",
          "DELETE /api/v1/imports", "POST /api/v1/imports/files", "GET /api/v1/people", "POST /api/v1/people",
          "POST /api/v1/people/{name}/link", "PUT /api/v1/people/{name}/quota", "DELETE /api/v1/people/{name}/sessions",

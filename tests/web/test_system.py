@@ -163,7 +163,8 @@ class TestOpenApi:
             "/artifacts": {"get"}, "/artifacts/{artifact_id}": {"get", "patch", "delete"},
             "/prompt": {"post"},
             "/artifacts/{artifact_id}/metadata": {"get"}, "/artifacts/{artifact_id}/restore": {"post"},
-            "/metadata": {"post"}, "/models": {"get"}, "/tokens": {"get"}, "/extensions": {"get"}, "/health": {"get"},
+            "/metadata": {"post"}, "/models": {"get"}, "/tokens": {"get"}, "/extensions": {"get"},
+            "/extensions/{extension}": {"patch"}, "/health": {"get"},
         }  # fmt: skip
         for path, methods in promised.items():
             assert set(document["paths"][f"/api/v1{path}"]) == methods

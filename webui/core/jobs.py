@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from .hook_use import HookUse
 from .ids import new_id
 from .memory import MemorySnapshot
 from .specs import ArtifactKind
@@ -190,6 +191,13 @@ class WorkerMemory(_Data):
     memory: MemorySnapshot
 
 
+class WorkerHooks(_Data):
+    """What extensions' hooks took in a worker; told after a job in which some were called."""
+
+    type: Literal["hooks"] = "hooks"
+    hooks: tuple[HookUse, ...] = ()
+
+
 JobEvent = (
     JobQueued
     | JobStarted
@@ -203,7 +211,7 @@ JobEvent = (
 )
 """Everything that can be told of one job."""
 
-Event = Annotated[JobEvent | WorkerReady | WorkerStatus | WorkerMemory, Field(discriminator="type")]
+Event = Annotated[JobEvent | WorkerReady | WorkerStatus | WorkerMemory | WorkerHooks, Field(discriminator="type")]
 """Everything that a worker says."""
 
 EVENT: TypeAdapter[Any] = TypeAdapter(Event)

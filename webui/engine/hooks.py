@@ -171,6 +171,7 @@ class JobHooks:
         if self._failures[extension, hook] == FAILURES_TO_SUSPEND:
             message = f"extension {extension!r}: its {hook} failed three times in a row and is suspended from now on"
             log.warning("%s", message)
+            self._host.book.suspend(extension, hook)
             warn(message, extension)
         return result
 

@@ -21,6 +21,7 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from webui.core.errors import LifelikeError
+from webui.core.hook_use import HookUse
 from webui.core.jobs import (
     COMMAND,
     EVENT,
@@ -33,6 +34,7 @@ from webui.core.jobs import (
     RunCommand,
     ShutdownCommand,
     UnloadCommand,
+    WorkerHooks,
     WorkerMemory,
     WorkerReady,
     WorkerStatus,
@@ -107,6 +109,7 @@ class Worker:
         self._orders: queue.SimpleQueue[MemoryCommand] = queue.SimpleQueue()
         self._last_status: DeviceStatus | None = None
         self._last_memory: MemorySnapshot | None = None
+        self._last_hooks: tuple[HookUse, ...] = ()
         self._status_at = 0.0
 
     def listen(self) -> None:
@@ -171,6 +174,10 @@ class Worker:
                 self._flags.pop(job.id, None)
         self._tell_status(runner.status())
         self._tell_memory(runner.memory())
+        hooks = runner.host.book.uses()
+        if hooks != self._last_hooks:
+            self._last_hooks = hooks
+            self._channel.emit(WorkerHooks(hooks=hooks))
 
     def _obey(self, runner: Runner) -> NoReturn:
         """Commands on memory, while a job runs too: the cache touches nothing that is leased."""

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import time
 import traceback
 import types
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ import pluggy
 
 from webui.api import API_VERSION, Hooks
 from webui.core.errors import ExtensionError, NotFound, SetupError
+from webui.core.hook_use import HookBook
 from webui.core.settings import ROOT, Settings
 from webui.core.specs import (
     ChoiceSource,
@@ -97,6 +99,8 @@ class ExtensionHost:
         self._records: list[ExtensionRecord] = []
         self._packages: dict[str, str] = {}
         self._declared = Declared()
+        self.book = HookBook()
+        """What hooks took in this process."""
 
     @classmethod
     def load(cls, settings: Settings, *, guard: StartGuard | None = None) -> ExtensionHost:
@@ -182,16 +186,20 @@ class ExtensionHost:
         """Version of each loaded extension."""
         return {record.id: record.version for record in self._records if record.state == "loaded"}
 
+    def forgive(self, extension: str) -> None:
+        """Let one that a start ended or hung with be tried at the next."""
+        self._guard.forgive(extension)
+
     # Calling into extensions
 
     def call_each(self, hook: str, /, **arguments: Any) -> list[HookResult]:
         """Call every implementation of ``hook`` by itself; an error is an answer too. In the order of loading."""
-        return [self._call_one(impl, arguments) for impl in self._implementations(hook)]
+        return [self._call_one(impl, hook, arguments) for impl in self._implementations(hook)]
 
     def first(self, hook: str, /, **arguments: Any) -> Any:
         """The first answer that is not None; errors are logged and passed over."""
         for impl in self._implementations(hook):
-            result = self._call_one(impl, arguments)
+            result = self._call_one(impl, hook, arguments)
             if result.error is not None:
                 log.warning("extension %s: %s raised %r", result.extension, hook, result.error)
             elif result.value is not None:
@@ -206,7 +214,7 @@ class ExtensionHost:
         """Call one extension's implementation of ``hook``. Raises NotFound when it has none."""
         for impl in self._implementations(hook):
             if impl.plugin_name == extension:
-                return self._call_one(impl, arguments)
+                return self._call_one(impl, hook, arguments)
         raise NotFound(f"extension {extension!r} does not implement {hook}")
 
     def load_object(self, extension: str, target: str) -> Any:
@@ -231,8 +239,14 @@ class ExtensionHost:
         order = {record.id: place for place, record in enumerate(self._records)}
         return sorted(caller.get_hookimpls(), key=lambda impl: order.get(impl.plugin_name, len(order)))
 
+    def _call_one(self, impl: Any, hook: str, arguments: Mapping[str, Any]) -> HookResult:
+        began = time.perf_counter()
+        result = self._answer(impl, arguments)
+        self.book.add(impl.plugin_name, hook, time.perf_counter() - began, result.error)
+        return result
+
     @staticmethod
-    def _call_one(impl: Any, arguments: Mapping[str, Any]) -> HookResult:
+    def _answer(impl: Any, arguments: Mapping[str, Any]) -> HookResult:
         try:
             value = impl.function(*(arguments[name] for name in impl.argnames))
             if isinstance(value, types.GeneratorType):

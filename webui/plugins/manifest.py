@@ -84,6 +84,11 @@ def missing_requirements(lines: tuple[str, ...]) -> list[str]:
     return missing
 
 
+def requirements_met(lines: tuple[str, ...]) -> dict[str, bool]:
+    """PEP 508 requirement -> whether the installed packages meet it."""
+    return {line: not missing_requirements((line,)) for line in lines}
+
+
 def missing_extensions(lines: tuple[str, ...], loaded: dict[str, str]) -> list[str]:
     """Which required extensions are not among ``loaded`` (id -> version)."""
     missing = []

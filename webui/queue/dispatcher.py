@@ -150,14 +150,14 @@ class Dispatcher:
 
     def status(self) -> dict[str, Any]:
         """name, state (stopped, starting, ready or busy), pid, job_id, device (DeviceStatus or None), memory
-        (MemorySnapshot or None).
+        (MemorySnapshot or None), hooks (of extensions, what they took).
         """
         status = self._executor.status()
         with self._lock:
             job_id = self._current.job.id if self._current is not None else None
         state = "busy" if job_id is not None and status.state == "ready" else status.state
         row = {"name": status.name, "state": state, "pid": status.pid, "job_id": job_id}
-        return {**row, "device": status.device, "memory": status.memory}
+        return {**row, "device": status.device, "memory": status.memory, "hooks": status.hooks}
 
     def tell(self, command: MemoryCommand) -> bool:
         """Pass a command on memory to the worker. False when none lives: there is nothing in memory."""

@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 from pydantic import ValidationError
 
 from webui.core.errors import WorkerDied
+from webui.core.hook_use import HookUse
 from webui.core.jobs import (
     EVENT,
     CancelCommand,
@@ -28,6 +29,7 @@ from webui.core.jobs import (
     MemoryCommand,
     RunCommand,
     ShutdownCommand,
+    WorkerHooks,
     WorkerMemory,
     WorkerReady,
     WorkerStatus,
@@ -51,6 +53,7 @@ class ExecutorStatus:
     pid: int | None = None
     device: DeviceStatus | None = None
     memory: MemorySnapshot | None = None
+    hooks: tuple[HookUse, ...] = ()
 
 
 class Executor(Protocol):
@@ -180,6 +183,10 @@ class SubprocessExecutor:
         if isinstance(event, WorkerMemory):
             with self._lock:
                 self._status = replace(self._status, memory=event.memory)
+            return None
+        if isinstance(event, WorkerHooks):
+            with self._lock:
+                self._status = replace(self._status, hooks=event.hooks)
             return None
         told: JobEvent = event
         return told

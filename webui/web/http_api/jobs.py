@@ -173,12 +173,12 @@ def queue_counts(services: Services) -> dict[str, int]:
 
 
 def workers(services: Services) -> list[dict[str, Any]]:
-    """The workers as JSON, but for their models: ``GET /memory`` tells of those."""
+    """The workers as JSON, but for their models and hooks: ``GET /memory`` and ``GET /extensions`` tell of those."""
     return [
         {
             key: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
             for key, value in worker.items()
-            if key != "memory"
+            if key not in ("memory", "hooks")
         }
         for worker in services.jobs.workers()
     ]

@@ -29,23 +29,6 @@ class Health(BaseModel):
     extensions: dict[str, int] = Field(description="Extensions in each state: loaded, disabled, blocked, failed")
 
 
-class ExtensionView(BaseModel):
-    id: str
-    title: str
-    version: str
-    state: str = Field(description="loaded, disabled, blocked (refused) or failed (it raised)")
-    stage: str = Field(description="Where it stopped; empty for a loaded one")
-    reason: str
-    hint: str
-    traceback: str
-    builtin: bool
-    pipelines: list[str]
-
-
-class ExtensionList(BaseModel):
-    extensions: list[ExtensionView]
-
-
 class Tokens(BaseModel):
     used: int
     limit: int = Field(description="Tokens the text encoder takes at once")
@@ -82,15 +65,6 @@ def router(services: Services, start: Progress) -> APIRouter:
             queue=queue_counts(services),
             workers=workers(services),
             extensions={state: states.count(state) for state in ("loaded", "disabled", "blocked", "failed")},
-        )
-
-    @routes.get("/extensions", summary="Every extension that was found, and what became of it")
-    def extensions() -> ExtensionList:
-        return ExtensionList(
-            extensions=[
-                ExtensionView.model_validate({name: getattr(record, name) for name in ExtensionView.model_fields})
-                for record in services.host.extensions
-            ]
         )
 
     @routes.get("/tokens", response_model=Tokens, summary="How many tokens of a model's prompt a text takes")

@@ -38,6 +38,7 @@ SCRIPTS = (
     "viewer.js",
     "gallery.js",
     "queue.js",
+    "extensions.js",
     "memory.js",
     "people.js",
     "header.js",

@@ -61,33 +61,6 @@ Lifelike.queue = (() => {
   return { mount };
 })();
 
-Lifelike.extensions = (() => {
-  const { t, h, api, fail } = Lifelike;
-  const WORDS = () => ({ loaded: t("loaded"), disabled: t("disabled"), blocked: t("blocked"), failed: t("failed") });
-  const STAGES = () => ({ manifest: t("reading its manifest"), api: t("checking the API it needs"), requirements: t("checking what it requires"),
-    import: t("importing it"), register: t("registering it"), hooks: t("checking its hooks"), declare: t("reading its declarations") });
-
-  function mount(element) {
-    const root = element.querySelector("div") || element;
-    api("GET", "/extensions").then(({ extensions }) => {
-      const order = { failed: 0, blocked: 1, loaded: 2, disabled: 3 };
-      extensions.sort((a, b) => order[a.state] - order[b.state] || a.title.localeCompare(b.title));
-      root.append(h("div", { class: "ll-exts" }, extensions.map(card)));
-    }, fail);
-  }
-  function card(one) {
-    return h("article", { class: `ll-ext ${one.state}`, data: { extension: one.id } },
-      h("header", {}, h("h3", {}, one.title || one.id), h("span", { class: `ll-pill ${one.state}` }, WORDS()[one.state] || one.state)),
-      h("p", { class: "ll-quiet" }, `${one.id} ${one.version}`, one.builtin ? ` · ${t("comes with Lifelike")}` : ""),
-      one.stage ? h("p", {}, t("It stopped at: {stage}", { stage: STAGES()[one.stage] || one.stage })) : "",
-      one.reason ? h("p", { class: "ll-bad-text" }, one.reason) : "",
-      one.hint ? h("p", {}, one.hint) : "",
-      one.pipelines.length ? h("p", { class: "ll-ids" }, one.pipelines.map((id) => h("code", {}, id))) : "",
-      one.traceback ? h("details", {}, h("summary", {}, t("Details")), h("pre", {}, one.traceback)) : "");
-  }
-  return { mount };
-})();
-
 Lifelike.failedTab = {
   mount(element, props) {
     const { t, h } = Lifelike;
