@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from webui.api import ModelKind, PipelineSpec, TabSpec, hookimpl
+from webui.api import ChoiceSource, ModelKind, PipelineSpec, TabSpec, hookimpl
 
 from .accepting import accept_edit
 from .networks.files import KIND, recognise
 from .params import FindParams
 from .params_editing import AttributeParams, EditParams
+from .params_mixing import ExpressionParams, SheetParams, SwapParams
 from .params_talking import TalkParams
+from .vocabulary import CHANGES
 
 
 def _spec(name: str, title: str, params: type, run: str, description: str, **more: Any) -> PipelineSpec:
@@ -67,6 +69,30 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             outputs="video",
             needs_consent=True,
         ),
+        _spec(
+            "swap",
+            "Swap faces",
+            SwapParams,
+            "mix:Swap",
+            "The face of another picture in the place and shape of this one's, by a warp of landmarks.",
+            needs_consent=True,
+        ),
+        _spec(
+            "expression",
+            "Transfer an expression",
+            ExpressionParams,
+            "mix:Expression",
+            "Brows, lids and mouth as in another picture; the person stays.",
+            needs_consent=True,
+        ),
+        _spec(
+            "sheet",
+            "Character sheet",
+            SheetParams,
+            "sheet:Sheet",
+            "One person in several expressions and outfits, from one picture and one seed, labelled.",
+            needs_consent=True,
+        ),
     ]
 
 
@@ -78,3 +104,8 @@ def register_tabs() -> Iterable[TabSpec]:
 @hookimpl
 def register_model_kinds() -> Iterable[ModelKind]:
     return [ModelKind(KIND, "Network of faces", folders=("faces",), recognise=recognise)]
+
+
+@hookimpl
+def register_choices() -> Iterable[ChoiceSource]:
+    return [ChoiceSource("faces.changes", "Changes", lambda folders: list(CHANGES))]

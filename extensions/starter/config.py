@@ -170,7 +170,7 @@ class FacesConfig(StageConfig):
     decay: float = 0.5
     ema: float = 0.99
     sigma: float = Field(1.2, description="Of a landmark's wanted heat, in cells of two pixels")
-    feature_weight: float = Field(3.0, description="Weight of brows, eyes, eyewear, nose and mouth among the parts")
+    feature_weight: float = Field(3.0, description="Weight of the small parts, such as eyes and mouth")
     held_out: int = Field(512, ge=16, description="Examples that it is measured on when it is finished")
 
 

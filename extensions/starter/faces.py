@@ -27,6 +27,8 @@ from .warm import warm_start
 from .world.parts import LANDMARKS, PARTS
 
 _STRIDE = 2
+_SMALL = ("brow", "eye", "eyewear", "nose", "mouth", "beard", "accessory")
+"""Parts that weigh more, since they are few of a picture's pixels."""
 
 
 class FaceNetwork(nn.Module):
@@ -97,7 +99,7 @@ def train_faces(config: TrainingConfig, folder: Path, hooks: Hooks | None = None
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = step_generator(config.seed, "faces", step)
-        first = HELD_OUT // 3 + step * part.batch
+        first = HELD_OUT // 3 + (100_000 * config.seed + step) * part.batch
         examples = [face_example(first + i, part.size) for i in range(part.batch)]
         images = roughen(_colours(examples), generator).to(config.device)
         with mixed(images.device):
@@ -124,7 +126,7 @@ def face_loss(
     device, cells = parts.device, centre.shape[-1]
     labels = torch.from_numpy(np.stack([e.parts[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE] for e in examples]))
     weights = torch.ones(len(PARTS), device=device)
-    weights[[PARTS.index(n) for n in ("brow", "eye", "eyewear", "nose", "mouth")]] = part.feature_weight
+    weights[[PARTS.index(n) for n in _SMALL]] = part.feature_weight
     of_parts = functional.cross_entropy(parts, labels.long().to(device), weights)
 
     goal, sizes, at_middle = (t.to(device) for t in _middles(examples, cells))

@@ -12,7 +12,6 @@ from PIL import Image
 from extensions.faces.finding.choosing import the_face
 from extensions.faces.finding.face import Face
 from extensions.faces.judging.judge import compared, likeness, read_all, score, wanted_value
-from extensions.faces.params import Finding
 from extensions.faces.params_editing import Blended, EditParams, Judged
 from extensions.faces.pixels.blending import blend, truly_changed
 from extensions.faces.pixels.cutting import CutOut, around, cut, put_back, taken
@@ -47,11 +46,13 @@ class Best:
 
 def find_place(params: Any, picture: Image.Image, context: Context, region: str, painted: Mask | None = None) -> Place:
     """The face of the job, its cut-out and its mask. Raises JobFailed, ParameterError."""
-    asked: Finding = params
-    blended: Blended = params
-    face = the_face(asked, picture, context)
-    where = around(face, picture.size, blended.margin)
-    inside = np.zeros((picture.height, picture.width), np.float32)
+    return place_of(the_face(params, picture, context), picture.size, params, region, painted)
+
+
+def place_of(face: Face, size: tuple[int, int], blended: Blended, region: str, painted: Mask | None = None) -> Place:
+    """The cut-out and the mask of a face in a picture of this size. Raises ParameterError where nothing may change."""
+    where = around(face, size, blended.margin)
+    inside = np.zeros((size[1], size[0]), np.float32)
     rows, columns = where.slices
     inside[max(0, rows.start) : rows.stop, max(0, columns.start) : columns.stop] = 1
     grow = round(face.height / 30) if blended.grow is None else blended.grow
@@ -71,30 +72,24 @@ def find_place(params: Any, picture: Image.Image, context: Context, region: str,
     return Place(face, where, mask)
 
 
+def blended_in(picture: Image.Image, made: Image.Image, place: Place, blended: Blended) -> Image.Image:
+    """The picture with what was made of its square."""
+    before, whole = np.asarray(picture), np.asarray(put_back(picture, made, place.where))
+    reach = max(1, round(place.face.height / 30))
+    mask = truly_changed(before, whole, place.mask, blended.least_change, reach, blended.match_colours)
+    feather = blended.feather * place.face.height
+    return Image.fromarray(blend(before, whole, mask, way=blended.blend, feather=feather, match=blended.match_colours))
+
+
 def best_candidate(
     context: Context, params: Any, picture: Image.Image, place: Place, edge: int, seed: int, make: Make, wish: str
 ) -> Best:
     """So many candidates as asked for, blended; the one that the judge likes best."""
     judged: Judged = params
-    blended: Blended = params
     square = cut(picture, place.where, edge)
     small = cut_mask(place, edge)
     seeds = [seed + i for i in range(judged.candidates)]
-    pictures = []
-    for candidate in seeds:
-        made = make(square, small, candidate)
-        before_it, whole = np.asarray(picture), np.asarray(put_back(picture, made, place.where))
-        reach = max(1, round(place.face.height / 30))
-        mask = truly_changed(before_it, whole, place.mask, blended.least_change, reach, blended.match_colours)
-        pixels = blend(
-            before_it,
-            whole,
-            mask,
-            way=blended.blend,
-            feather=blended.feather * place.face.height,
-            match=blended.match_colours,
-        )
-        pictures.append(Image.fromarray(pixels))
+    pictures = [blended_in(picture, make(square, small, candidate), place, params) for candidate in seeds]
     views = [cut(one, place.where, edge) for one in (picture, *pictures)]
     read, heads = read_all(context, judged.judge, views)
     wanted = wanted_value(wish, heads)

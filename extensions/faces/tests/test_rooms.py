@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "extensions.faces"
 FLOORS = (
-    {"vocabulary", "params", "params_editing", "params_talking", "accepting"},
+    {"vocabulary", "params", "params_editing", "params_talking", "params_mixing", "accepting"},
     {"networks", "judging"},
     {"finding"},
     {"pixels", "talking"},

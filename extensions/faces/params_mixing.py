@@ -1,0 +1,95 @@
+"""What swaps, transferred expressions and character sheets take; light, read by the web process."""
+
+from __future__ import annotations
+
+# The fields have the names of the functions that declare them.
+import webui.api as declare
+
+from .params import Finding
+from .params_editing import Blended
+
+
+class _Second(Finding):
+    """A second picture with a face."""
+
+    source: str = declare.image(..., label="Other picture", help="With the face that is taken")
+    source_faces: str = declare.prompt(
+        "",
+        label="Its faces as JSON",
+        rows=2,
+        tokens=False,
+        group="Finding",
+        help="As Faces as JSON, for the other picture",
+    )
+    source_face: int = declare.integer(1, minimum=1, maximum=64, label="Which of its faces", group="Finding")
+
+
+class SwapParams(_Second):
+    """Parameters of faces.swap."""
+
+    parts: str = declare.choice(
+        "face",
+        {"face": "Face", "features": "Eyes, nose and mouth", "mouth": "Mouth", "eyes": "Eyes and brows"},
+        label="What is taken",
+    )
+    strength: float = declare.number(1.0, minimum=0.0, maximum=1.0, step=0.05, label="Strength", help="Of the mixture")
+    match_colours: bool = declare.boolean(True, label="Match the skin's colour")
+    blend: str = declare.choice(
+        "feather", {"feather": "Soft edge", "poisson": "Poisson: gradients kept"}, label="Blending", group="Blending"
+    )
+    refine: float = declare.number(
+        0.0,
+        minimum=0.0,
+        maximum=0.9,
+        step=0.05,
+        label="Drawn over",
+        help="Strength of Image to image over the result's face; 0: not at all",
+        group="Blending",
+    )
+    prompt: str = declare.prompt("", label="Words", help="For what is drawn over", rows=2, group="Blending")
+    swapper: str = declare.dynamic_choice(
+        "",
+        "pipelines:image:source",
+        label="Swapper",
+        help="A pipeline of another extension that takes image and source; empty: the warp that comes with this one",
+        advanced=True,
+    )
+    judge: str = declare.dynamic_choice(
+        "starter.judge", "feature_networks", label="Judge", help="Measures likeness", advanced=True
+    )
+    seed: int = declare.seed()
+    consent: bool = declare.consent()
+
+
+class ExpressionParams(_Second):
+    """Parameters of faces.expression."""
+
+    strength: float = declare.number(
+        1.0, minimum=0.0, maximum=2.0, step=0.05, label="Strength", help="1: as in the other picture"
+    )
+    eyes: bool = declare.boolean(True, label="Eyes and brows")
+    mouth: bool = declare.boolean(True, label="Mouth")
+    judge: str = declare.dynamic_choice(
+        "starter.judge", "feature_networks", label="Judge", help="Measures likeness", advanced=True
+    )
+    consent: bool = declare.consent()
+
+
+class SheetParams(Blended, Finding):
+    """Parameters of faces.sheet."""
+
+    image: str | None = declare.image(None, label="Picture", help="One with a face; empty: drawn from the words")  # type: ignore[assignment]
+    prompt: str = declare.prompt("", label="Words", help="Of the person, where there is no picture", rows=2)
+    changes: tuple[str, ...] = declare.dynamic_choices(
+        "faces.changes", label="Changes", help="Expressions and outfits; empty: six of them", maximum=24
+    )
+    columns: int = declare.integer(4, minimum=1, maximum=12, label="Columns")
+    candidates: int = declare.integer(
+        2, minimum=1, maximum=16, label="Candidates", help="Of each; the judge's best is kept"
+    )
+    judge: str = declare.dynamic_choice(
+        "starter.judge", "feature_networks", label="Judge", help="Measures likeness, and attributes", advanced=True
+    )
+    attribute: str = declare.record("", label="Wanted attribute")
+    seed: int = declare.seed(help="The same for all of them")
+    consent: bool = declare.consent()
