@@ -20,6 +20,7 @@ from webui.api import Artifact, Cancelled, Context, JobFailed, LifelikeError
 from . import sections
 from .page import Section, page
 from .params import ReportParams
+from .words import Words
 
 _MOST_ARTIFACTS = 64
 """Of a run within this one: more than any of them makes."""
@@ -88,6 +89,7 @@ class Report:
             "metrics.image_quality",
             {**single, "samples": params.samples, "niqe": "drawings" if drawings else "photographs"},
         )
+        t = Words(params.language)
         judged = Found(error="The pictures do not say what they were made from.")
         if prompts:
             judged = self._run(
@@ -96,18 +98,19 @@ class Report:
             )
         context.progress(1, 1, "Writing the report")
         told = [
-            sections.samples(made, real if not isinstance(real, Moments) else None, prompts),
-            sections.scores(compared),
-            *sections.attributes(judged),
-            *sections.failures(judged, made),
-            sections.neighbours(near),
-            sections.quality(quality),
-            sections.protocol({"compare": compared, "single pictures": quality, "prompts": judged}, self._named),
+            sections.samples(made, real if not isinstance(real, Moments) else None, prompts, t),
+            sections.scores(compared, t),
+            *sections.attributes(judged, t),
+            *sections.failures(judged, made, t),
+            sections.neighbours(near, t),
+            sections.quality(quality, t),
+            sections.protocol({"compare": compared, "single pictures": quality, "prompts": judged}, self._named, t),
         ]
-        text = page(params.title, _summary(made, real, compared, judged), [one for one in told if one is not None])
+        title = t(params.title)
+        text = page(title, _summary(made, real, judged, t), [one for one in told if one is not None], t.language)
         path = context.work_dir / "report.html"
         path.write_text(text, encoding="utf-8")
-        yield Artifact("file", path, index=0, title=params.title)
+        yield Artifact("file", path, index=0, title=title)
 
     # Sets
 
@@ -187,15 +190,18 @@ class Report:
         return found
 
 
-def _summary(made: PictureSet, real: PictureSet | Moments, compared: Found, judged: Found) -> str:
-    beside = "known statistics" if isinstance(real, Moments) else f"{len(real)} of {real.title}"
-    words = [f"{len(made)} generated pictures ({made.title}) beside {beside}."]
+def _summary(made: PictureSet, real: PictureSet | Moments, judged: Found, t: Words) -> str:
+    beside = (
+        t("known statistics")
+        if isinstance(real, Moments)
+        else t("{count} of {title}", count=len(real), title=real.title)
+    )
+    count = len(made)
+    words = [t("{count} generated pictures ({title}) beside {beside}.", count=count, title=made.title, beside=beside)]
     mean = judged.numbers.get("attribute_mean")
     if mean:
-        words.append(
-            f"They show {mean['value']:.1%} of what was asked ({mean['low']:.1%} to {mean['high']:.1%}, the mean over "
-            "attributes)."
-        )
+        shares = {key: f"{mean[key]:.1%}" for key in ("value", "low", "high")}
+        words.append(t("They show {value} of what was asked ({low} to {high}, the mean over attributes).", **shares))
     return " ".join(words)
 
 

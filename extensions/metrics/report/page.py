@@ -84,15 +84,15 @@ def folded(title: str, content: str) -> Html:
     return Html(f"<details><summary>{text(title)}</summary><pre>{text(content)}</pre></details>")
 
 
-def page(title: str, summary: str, sections: Sequence[Section]) -> str:
-    """The whole document."""
+def page(title: str, summary: str, sections: Sequence[Section], language: str = "en") -> str:
+    """The whole document, in ``language``."""
     parts = "".join(
         f"<section><h2>{text(one.title)}</h2><p class='lead'>{text(one.lead)}</p>{one.body}</section>"
         for one in sections
     )
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{text(language)}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{text(title)}</title><style>{_STYLE}</style></head><body><main>"
@@ -106,7 +106,8 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --page: #131413; --panel: #1b1c1b; --line: #30312f; --text: #e9e9e4;
   --quiet: #a5a59d; --accent: #7acfb6; --soft: #24463d; --bad: #ff9d94; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 0; background: var(--page); color: var(--text);
+  font: 15px/1.5 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { font-size: 30px; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 20px; margin: 0 0 4px; }
@@ -131,9 +132,16 @@ svg { display: block; } svg text { font-size: 11px; fill: var(--quiet); }
 .ink { stroke: var(--text); stroke-width: 2; }
 .wide { stroke: var(--accent); stroke-width: 4; stroke-opacity: 0.5; }
 .dot, .fill { fill: var(--accent); } .ground { fill: var(--soft); }
+@page { size: A4; margin: 14mm 12mm; }
 @media print { :root { --page: #fff; --panel: #fff; --line: #ccc; --text: #000; --quiet: #444; --accent: #0b5d4c;
-  --soft: #ddeee8; --bad: #a01812; }
-  main { max-width: none; padding: 0; } section { border: 0; padding: 8px 0; } figure, tr { break-inside: avoid; }
-  h2 { break-after: avoid; } * { print-color-adjust: exact; }
-  details::details-content { content-visibility: visible; display: block; } }
+  --soft: #ddeee8; --bad: #a01812; color-scheme: light; }
+  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } h1 { font-size: 20pt; } h2 { font-size: 13pt; }
+  section { border: 0; border-radius: 0; padding: 8px 0; } p + section, section + section { margin-top: 6px; }
+  figure, tr, li, summary { break-inside: avoid; } h1, h2, .lead { break-after: avoid; }
+  thead { display: table-header-group; } .scroll { overflow: visible; } table { font-size: 9pt; width: 100%; }
+  td, th { padding: 3px 8px 3px 0; } td.number { white-space: nowrap; }
+  section > p { break-after: avoid; } .grid { display: block; }
+  .grid figure { display: inline-block; vertical-align: top; margin: 0 6px 8px 0; }
+  p, .lead, .summary { max-width: none; orphans: 3; widows: 3; } * { print-color-adjust: exact; }
+  details::details-content { content-visibility: visible; display: block; } pre { font-size: 7.5pt; padding: 0; } }
 """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from extensions.metrics.params import MADE, REAL, SETS, WAYS
+from extensions.metrics.report.words import LANGUAGES
 from webui.api import (
     ParameterValues,
     Params,
     PipelineSpec,
+    choice,
     dynamic_choice,
     file,
     folder,
@@ -21,6 +23,7 @@ from webui.api import (
 class ReportParams(Params):
     """Parameters of metrics.report."""
 
+    language: str = choice("en", LANGUAGES, label="Language")
     title: str = text("Realism report", label="Title", max_length=120)
     real: str = folder("drawn:any", label="Where from", group=REAL, help=WAYS)
     real_file: str | None = file(label="Or a file", group=REAL, accept=SETS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -11,8 +13,10 @@ import pytest
 from PIL import Image
 
 from extensions.metrics.report import marks
+from extensions.metrics.report import page as page_module
 from extensions.metrics.report.page import Html, Section, page, paragraph, picture, table, text
 from extensions.metrics.report.sections import evenly
+from extensions.metrics.report.words import Words
 from webui.testing import Outcome, Studio, run_pipeline
 
 Score = Callable[..., Outcome]
@@ -83,11 +87,29 @@ def test_a_report_holds_itself_and_tells_everything(score: Score, drawings: Path
 
 
 def test_pictures_that_say_nothing_are_reported_without_attributes(score: Score, made: Path, real: Path) -> None:
-    outcome = score("report", generated=made, real=real, samples=16)
+    outcome = score("report", generated=made, real=real, samples=16, language="zh-CN")
     assert outcome.state == "done", outcome.error
-    words = "".join(read(outcome.paths[0].read_text(encoding="utf-8")).words)
-    assert "do not say what they were made from" in words
-    assert "Failures" not in words
+    document = outcome.paths[0].read_text(encoding="utf-8")
+    assert document.startswith('<!doctype html>\n<html lang="zh-CN">')
+    words = "".join(read(document).words)
+    assert "没有说明是由什么生成的" in words
+    assert "真实对真实" in words
+    assert "失败" not in words
+    assert not re.search(r"Samples|Scores of|Single pictures|Protocol|What was asked|beside", words)
+
+
+def test_every_text_of_a_report_is_translated() -> None:
+    """Literals that are handed to ``t``, and headings of tables."""
+    room, said = Path(page_module.__file__).parent, set()
+    for path in (room / "sections.py", room / "making.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("t", "_names"):
+                said |= {one.value for one in node.args if isinstance(one, ast.Constant) and one.value}
+    assert len(said) > 40
+    table = json.loads((room.parent / "locale" / "zh-CN.json").read_text(encoding="utf-8"))
+    assert sorted(said - set(table)) == []
+    assert Words("zh-CN")("{low} to {high}", low="1", high="2") == "1 至 2"
+    assert Words("fr")("Samples") == Words("en")("Samples") == "Samples"
 
 
 def test_what_is_text_is_escaped_and_what_is_markup_is_not() -> None:
