@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.web.conftest import make_services, paint
+from tests.web.conftest import make_services, paint, wait_for
+from tests.web.shared import BASE, share
 from webui.core.jobs import ErrorInfo, Job, JobState
 from webui.core.recipes import Recipe
 from webui.core.specs import Artifact, PipelineSpec
@@ -102,3 +106,57 @@ def test_the_guards_stand_in_front(tmp_path: Path) -> None:
         assert client.post("/mcp", json=body).status_code == 401
         headers = {"Authorization": "Bearer correct horse battery", "Sec-Fetch-Site": "cross-site"}
         assert client.post("/mcp", json=body, headers=headers).status_code == 403
+
+
+async def say(client: httpx.AsyncClient, token: str, method: str, params: Any, session: str = "") -> httpx.Response:
+    """Of the protocol. Its number is the same each time: one call after the other."""
+    headers = {"Accept": "application/json, text/event-stream", "Authorization": f"Bearer {token}"}
+    if session:
+        headers["Mcp-Session-Id"] = session
+    body = {"jsonrpc": "2.0", "method": method, "params": params}
+    if not method.startswith("notifications/"):
+        body["id"] = 1
+    return await client.post("/mcp", json=body, headers=headers)
+
+
+def result(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer's stream holds."""
+    assert '"result"' in answer.text, (answer.status_code, answer.text)
+    line = next(line for line in answer.text.splitlines() if line.startswith("data: {") and '"result"' in line)
+    found: dict[str, Any] = json.loads(line.removeprefix("data: "))["result"]
+    return found
+
+
+def test_a_guests_assistant_makes_what_is_the_guests(tmp_path: Path) -> None:
+    """Also where it goes on in a session that somebody else began."""
+    shared = share(make_services(tmp_path, mcp=True))
+    accounts = shared.services.accounts
+    owner, guest, reader = (
+        accounts.add_token(name, [scope])[0]
+        for name, scope in (("olga", "generate"), ("kim", "generate"), ("kim", "read"))
+    )
+
+    async def talk() -> None:
+        transport = httpx.ASGITransport(shared.app)
+        async with (
+            shared.app.router.lifespan_context(shared.app),
+            httpx.AsyncClient(transport=transport, base_url=BASE, timeout=30) as client,
+        ):
+            await asyncio.to_thread(wait_for, lambda: shared.app.state.start.status == "ok")
+            assert (await say(client, reader, "ping", {})).status_code == 403
+            hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+            session = (await say(client, owner, "initialize", hello)).headers["mcp-session-id"]
+            await say(client, owner, "notifications/initialized", {}, session)
+            listed = [result(await say(client, who, "tools/list", {}, session)) for who in (owner, guest)]
+            tools, guests = ({one["name"] for one in said["tools"]} for said in listed)
+            assert tools - guests == {"easel_train"}
+            call = {"name": "easel_paint", "arguments": {"prompt": "x"}}
+            made = [result(await say(client, who, "tools/call", call, session)) for who in (guest, owner)]
+            ids = [one["structuredContent"]["job_id"] for one in made]
+            assert [shared.services.jobs.get(one).owner for one in ids] == ["kim", "local"]
+            train = {"name": "easel_train", "arguments": {}}
+            refused = result(await say(client, guest, "tools/call", train, session))
+            assert refused["isError"]
+            assert "owner alone" in refused["content"][0]["text"]
+
+    asyncio.run(talk())
