@@ -262,6 +262,17 @@ def test_a_pipeline_s_time_limit(serve: Serve) -> None:
     assert ended(jobs, other).state is JobState.DONE
 
 
+def test_a_job_ends_with_its_owners_time(serve: Serve) -> None:
+    jobs = serve(allowance_s=lambda job: 0.3 if job.owner == "kim" else None)
+    long = {"steps": 6, "step_s": 0.2}
+    failed = ended(jobs, jobs.submit("fake.draw", long, "kim"))
+    assert failed.error is not None
+    assert (failed.state, failed.error.kind) == (JobState.FAILED, "TimeoutError")
+    assert "minutes of this guest's day" in failed.error.message
+    assert ended(jobs, jobs.submit("fake.draw", long)).state is JobState.DONE
+    assert jobs.seconds_used("kim", 0.0) > 0.2
+
+
 def test_a_job_that_says_nothing_for_too_long(serve: Serve) -> None:
     jobs = serve(limits=replace(LIMITS, silence_s=0.8))
     patient = jobs.submit("fake.draw", {"steps": 6, "step_s": 0.2})
