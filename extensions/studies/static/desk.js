@@ -7,6 +7,15 @@
   let language = "en";
   const t = (text, values = {}) =>
     ((window.STUDY_WORDS[language] || {})[text] || text).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  // A finished sentence of the server, by the text with slots that it was made from.
+  function said(sentence) {
+    for (const text of Object.keys(window.STUDY_WORDS[language] || {})) {
+      const shape = text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("(.+)");
+      const names = [...text.matchAll(/\{(\w+)\}/g)].map((one) => one[1]), met = sentence.match(new RegExp(`^${shape}$`));
+      if (met) return t(text, Object.fromEntries(names.map((name, place) => [name, met[place + 1]])));
+    }
+    return sentence;
+  }
   function dress() {
     let said = setting("locale");
     try { said = framed ? window.parent.document.documentElement.lang : said; } catch { /* a page of another origin */ }
@@ -80,7 +89,7 @@
         h("a", { class: "button", href: file("votes.csv"), download: "" }, t("Votes as CSV")),
         h("a", { class: "button", href: file("votes.json"), download: "" }, t("Votes as JSON")),
         h("a", { class: "button", href: file("plot.svg"), download: `${study.id}.svg` }, t("Plot as SVG"))),
-      told.notes.map((words) => h("p", { class: "note" }, words)),
+      told.notes.map((words) => h("p", { class: "note" }, said(words))),
       told.counted ? numbers(told) : h("p", { class: "quiet" }, h("strong", {}, t("No answers yet")), " · ", t("Numbers appear with the first answer.")),
       told.counted ? h("div", { class: "plot", id: "plot" }) : null,
       sets(told),
@@ -110,7 +119,7 @@
         .forEach((one) => cards.push(card(one.name, one.elo, (elo) => (elo > 0 ? "+" : "") + plain(0)(elo), t("Elo"))));
       if (told.preference.left !== null) cards.push(card(t("Chosen on the first side"), { value: told.preference.left }, percent));
     }
-    const words = told.preference?.problem || (told.preference?.unbounded > 0 ? t("in {share} of the samples a strength has no bound", { share: percent(told.preference.unbounded) }) : "");
+    const words = (told.preference?.problem && said(told.preference.problem)) || (told.preference?.unbounded > 0 ? t("in {share} of the samples a strength has no bound", { share: percent(told.preference.unbounded) }) : "");
     return [
       h("div", { class: "cards" }, cards),
       h("p", { class: "quiet" }, t("{counted} of {began} raters counted, {answers} answers", { counted: told.counted, began: told.raters.began, answers: told.answers }), " · ", t("Intervals: 95%, by drawing raters again")),

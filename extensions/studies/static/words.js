@@ -107,6 +107,10 @@ window.STUDY_WORDS = {
     "{counted} of {began} raters counted, {answers} answers": "{began} 名参与者中计入 {counted} 名，共 {answers} 个回答",
     "Intervals: 95%, by drawing raters again": "区间：95%，对参与者重抽样",
     "in {share} of the samples a strength has no bound": "{share} 的样本中有强度无界",
+    "{top} never lost to {rest}: no finite strength is large enough. Gather more answers, or read the shares of preferences alone.": "{top} 从未输给 {rest}：没有足够大的有限强度。请收集更多回答，或只看被选比例。",
+    "There are pictures for {most} trials of a rater, not {trials}.": "图片只够每位参与者做 {most} 题，而非 {trials} 题。",
+    "{count} pictures are smaller than {width} x {height} and were enlarged: blur may tell them.": "{count} 张图片小于 {width} x {height}，已被放大：模糊可能会暴露它们。",
+    "JPEG files are unequally many in the sets ({shares}): traces of compression may tell them. See Same compression.": "各集合中的 JPEG 文件比例不等（{shares}）：压缩痕迹可能会暴露它们。参见“相同压缩”。",
     "The server does not answer; trying again …": "服务器没有回应，正在重试……"
   }
 };

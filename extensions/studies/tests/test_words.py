@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -22,6 +23,16 @@ REASONS = {
 """Why a rater is not counted: words of ``analysis.excluded`` that the owner's page translates."""
 
 
+NOTES = {
+    "There are pictures for {most} trials of a rater, not {trials}.",
+    "{count} pictures are smaller than {width} x {height} and were enlarged: blur may tell them.",
+    "JPEG files are unequally many in the sets ({shares}): traces of compression may tell them. See Same compression.",
+    "{top} never lost to {rest}: no finite strength is large enough. "
+    "Gather more answers, or read the shares of preferences alone.",
+}
+"""Finished sentences of the server, which the owner's page translates by their shape."""
+
+
 def table() -> dict[str, str]:
     text = (STATIC / "words.js").read_text(encoding="utf-8")
     body = json.loads(text[text.index("{") : text.rindex("}") + 1])
@@ -34,7 +45,7 @@ def said(name: str) -> set[str]:
 
 
 def test_every_text_of_both_pages_is_translated_and_no_other() -> None:
-    used = said("rate.js") | said("desk.js") | REASONS
+    used = said("rate.js") | said("desk.js") | REASONS | NOTES
     assert len(used) > 70
     assert sorted(used - set(table())) == []
     assert sorted(set(table()) - used) == []
@@ -44,6 +55,18 @@ def test_the_reasons_are_those_of_the_analysis() -> None:
     source = (STATIC.parent / "analysis.py").read_text(encoding="utf-8")
     body = source[source.index("def excluded") : source.index("def _main")]
     assert set(re.findall(r'return "([^"]+)"', body)) == REASONS
+
+
+def test_the_notes_are_sentences_that_the_server_says() -> None:
+    spoken = set()
+    for name in ("create.py", "preference.py"):
+        for node in ast.walk(ast.parse((STATIC.parent / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [one.value if isinstance(one, ast.Constant) else "{}" for one in node.values]
+                spoken.add("".join(map(str, parts)))
+    whole = {sentence for sentence in spoken if len(sentence) > 40}
+    for note in NOTES:
+        assert any(sentence in _SLOT.sub("{}", note) for sentence in whole), note
 
 
 def test_translations_keep_their_slots() -> None:
