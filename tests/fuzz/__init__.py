@@ -1,0 +1,1 @@
+"""Requests that mean no good, or make no sense."""
