@@ -10,7 +10,7 @@ from typing import Any
 
 from webui.api import ModelKind, Params, PipelineSpec, TabSpec, hookimpl
 
-from .params import AdainParams, ColourParams, GatysParams, ScoreParams
+from .params import AdainParams, ArtFidParams, ColourParams, EvaluateParams, GatysParams, ScoreParams
 from .params_drawing import InstructParams, RedrawParams, ReferenceParams
 from .recognise import DECODER, ENCODER, recognise_decoder, recognise_encoder
 
@@ -88,6 +88,22 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "scoring:Score",
             "How far results are from content and style, beside the picture itself and its colours alone.",
             outputs="table",
+        ),
+        _spec(
+            "artfid",
+            "ArtFID",
+            ArtFidParams,
+            "artfid:ArtFid",
+            "Content kept and style met over folders of pictures, in one number.",
+            outputs="scalar",
+        ),
+        _spec(
+            "evaluate",
+            "Measure the starter's",
+            EvaluateParams,
+            "evaluating:Evaluate",
+            "What AdaIN does to held-out drawings, against the drawing itself and its colours alone.",
+            outputs="scalar",
         ),
     ]
 

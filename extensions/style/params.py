@@ -168,3 +168,29 @@ class ScoreParams(Referenced):
     image: str = declare.image(..., label="Picture", help="The content")
     results: tuple[str, ...] = declare.images(label="Results", help="What was made of it", maximum=64)
     encoder: str = _encoder("What measures; empty: the starter's")
+
+
+class ArtFidParams(declare.Params):
+    """Parameters of style.artfid."""
+
+    contents: str = declare.folder(label="Contents", help="A folder; a result is called as its content is")
+    styles: str = declare.folder(label="Styles", help="A folder of pictures of the style")
+    results: str = declare.folder(label="Results", help="A folder of what was made")
+    network: str = declare.dynamic_choice(
+        "",
+        "feature_networks",
+        label="Feature network",
+        help="That hands out its layers; empty: the starter's, and the score is called by it",
+    )
+
+
+class EvaluateParams(declare.Params):
+    """Parameters of style.evaluate."""
+
+    samples: int = declare.integer(
+        48, minimum=2, maximum=2000, label="Pictures", help="Held-out drawings, each with another held-out style"
+    )
+    width: int = declare.integer(128, minimum=64, maximum=1024, step=8, label="Size", help="In pixels")
+    card: str = declare.text(
+        "", label="Model card", help="Write the model card with these numbers to this file", advanced=True
+    )
