@@ -62,7 +62,7 @@ def train_style_encoder(config: TrainingConfig, folder: Path, hooks: Hooks | Non
 
     stage.run(loss_at, hooks or Hooks())
     with stage.average:
-        some = pool.crops(torch.arange(0, len(pool.pixels), 8), part.crop, torch.Generator())
+        some = pool.crops(torch.arange(0, len(pool.pixels), -(-len(pool.pixels) // 256)), part.crop, torch.Generator())
         scale = encoder.equalise(some.to(config.device))
         with torch.no_grad():  # the decoder still reads what it was trained on
             decoder.features[0].weight.mul_(scale[None, :, None, None])  # type: ignore[operator, union-attr]

@@ -53,16 +53,17 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def equalise(self, pictures: Tensor) -> Tensor:
-        """Scale weights so that each channel's mean activation is 1 over ``pictures``; what the network computes stays
-        the same up to those factors (Gatys et al. 2016, section 2). A channel that is silent is left as it is. The
+        """Scale weights so that each channel's mean square activation is 1 over ``pictures``; what the network computes
+        stays the same up to those factors. Gatys et al. 2016, section 2, scale the means: a channel that is rarely
+        active would then outweigh all others in squared differences. A channel that is silent is left as it is. The
         factors [C] by which the last scale's were divided.
         """
         x, before = pictures, torch.ones(3, device=pictures.device)
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):
                 layer.weight.mul_(before[None, :, None, None])
-                means = layer(x).relu().mean(dim=(0, 2, 3))
-                scale = torch.where(means > 1e-4, means, 1.0)
+                sizes = layer(x).relu().square().mean(dim=(0, 2, 3)).sqrt()
+                scale = torch.where(sizes > 1e-4, sizes, 1.0)
                 layer.weight.div_(scale[:, None, None, None])
                 layer.bias.div_(scale)
                 before = scale

@@ -58,7 +58,7 @@ def test_transparency_stays_and_a_mask_bounds(studio: Any, tmp_path: Path, pictu
 
 @pytest.mark.parametrize(
     ("asked", "field"),
-    [({"references": []}, "references"), ({"weights": "1, 2"}, "weights"), ({"weights": "x"}, "weights")],
+    [({"weights": "1, 2"}, "weights"), ({"weights": "x"}, "weights")],
 )
 def test_what_is_missing_is_said(
     studio: Any, tmp_path: Path, pictures: dict[str, Path], asked: dict[str, Any], field: str
@@ -68,3 +68,15 @@ def test_what_is_missing_is_said(
     assert outcome.state == "failed"
     assert outcome.error is not None
     assert field in str(outcome.error)
+
+
+def test_a_folder_of_pictures_is_coloured(studio: Any, tmp_path: Path, pictures: dict[str, Path]) -> None:
+    folder = studio.settings.data_dir / "to-colour"
+    folder.mkdir()
+    for name in ("warm", "stripes"):
+        Image.open(pictures[name]).save(folder / f"{name}.png")
+    inner = {"references": [str(pictures["cold"])], "method": "reinhard"}
+    made = done(studio, "batch.folder", tmp_path, folder=str(folder), pipeline="style.colour", params=inner)
+    assert len(made.images) == 2
+    alone = done(studio, "style.colour", tmp_path, image=str(folder / "stripes.png"), **inner)
+    assert made.images[0].tobytes() == alone.images[0].tobytes()
