@@ -76,7 +76,9 @@ def test_a_folder_of_pictures_is_coloured(studio: Any, tmp_path: Path, pictures:
     for name in ("warm", "stripes"):
         Image.open(pictures[name]).save(folder / f"{name}.png")
     inner = {"references": [str(pictures["cold"])], "method": "reinhard"}
-    made = done(studio, "batch.folder", tmp_path, folder=str(folder), pipeline="style.colour", params=inner)
+    asked = {"folder": str(folder), "pipeline": "style.colour", "params": inner}
+    made = run_pipeline("batch.folder", asked, tmp_path, studio=studio)
+    assert made.state == "done", made.error
     assert len(made.images) == 2
     alone = done(studio, "style.colour", tmp_path, image=str(folder / "stripes.png"), **inner)
     assert made.images[0].tobytes() == alone.images[0].tobytes()
