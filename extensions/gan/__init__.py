@@ -100,6 +100,11 @@ def register_pipelines() -> Iterable[PipelineSpec]:
                 "DCGAN, StyleGAN2, BigGAN, VAE, VQ-VAE and VQGAN from nothing, on your pictures or on drawn ones.",
             ),
             keeps_work=True,
+            examples=(
+                {"title": "A few steps, to see it run", "preset": "vae-64", "samples": 256, "steps": 40, "sheets": 2},
+                {"title": "Avatars by StyleGAN2", "preset": "stylegan2-64", "samples": 20_000},
+                {"title": "Avatars by mood, BigGAN", "preset": "biggan-64", "label": "attributes.mood"},
+            ),
         ),
     ]
 

@@ -16,7 +16,7 @@ from webui.api import (
 
 from .recipe import AUGMENTS, LOSSES, presets
 
-_OWN = "Automatic: the preset's"
+_OWN = "0: as the preset has it"
 
 
 def _told(title: str, steps: int, batch: int, pace: float) -> str:
@@ -28,7 +28,7 @@ def _told(title: str, steps: int, batch: int, pace: float) -> str:
 
 
 class TrainParams(Params):
-    """Parameters of gan.train. What is None is as the preset has it."""
+    """Parameters of gan.train."""
 
     preset: str = choice(
         "stylegan2-64",
@@ -75,11 +75,11 @@ class TrainParams(Params):
         group="Pictures",
         max_length=100,
     )
-    steps: int | None = integer(None, minimum=1, maximum=10_000_000, label="Steps", help=_OWN, auto=4000)
+    steps: int = integer(0, minimum=0, maximum=10_000_000, label="Steps", help=_OWN)
     sheets: int = integer(
         8, minimum=1, maximum=200, label="Sheets", help="How often fixed latents are shown and the distance is measured"
     )
-    loss: str = choice("auto", {"auto": "Automatic", **LOSSES}, label="Loss", group="Training", help=_OWN)
+    loss: str = choice("auto", {"auto": "Automatic", **LOSSES}, label="Loss", group="Training")
     augment: str = choice(
         "auto",
         {"auto": "Automatic", **AUGMENTS},
@@ -87,29 +87,25 @@ class TrainParams(Params):
         help="For few pictures: below some ten thousand",
         group="Training",
     )
-    batch: int | None = integer(None, minimum=1, maximum=4096, label="Batch", help=_OWN, group="Training", auto=16)
-    rate: float | None = number(
-        None, minimum=1e-6, maximum=0.1, step=1e-4, label="Learning rate", help=_OWN, group="Training", auto=0.002
-    )
-    critic_rate: float | None = number(
-        None,
-        minimum=1e-6,
+    batch: int = integer(0, minimum=0, maximum=4096, label="Batch", help=_OWN, group="Training")
+    rate: float = number(0, minimum=0, maximum=0.1, step=1e-4, label="Learning rate", help=_OWN, group="Training")
+    critic_rate: float = number(
+        0,
+        minimum=0,
         maximum=0.1,
         step=1e-4,
         label="Learning rate of the discriminator",
         help=_OWN,
         group="Training",
-        auto=0.002,
     )
-    gamma: float | None = number(
-        None,
-        minimum=0.0,
-        maximum=1000.0,
+    gamma: float = number(
+        -1,
+        minimum=-1,
+        maximum=1000,
         step=0.05,
         label="Gamma of R1",
-        help="Lambda of WGAN-GP; 0 is none. Automatic: the preset's",
+        help="Lambda of WGAN-GP; 0 is none, -1 the preset's",
         group="Training",
-        auto=0.1,
     )
     flip: bool = boolean(False, label="Mirrored pictures too", group="Training")
     recipe: str = text(

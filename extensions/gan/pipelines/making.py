@@ -52,7 +52,7 @@ def no_model(kind: str) -> str:
     return (
         "There is no generator yet. Put one into models/gan: a StyleGAN2-ADA or StyleGAN3 .pkl, "
         "a StyleGAN2 .pt of the rosinality layout, BigGAN-deep with its config.json, a DCGAN .pth, "
-        "or safetensors that this application wrote."
+        "or safetensors that this application wrote; or train one by the form Training."
     )
 
 

@@ -41,7 +41,7 @@ class Train:
         """Artifacts: a sheet at each report, then the curves, the losses as a plot, and a table of the model."""
         recipe = recipe_of(params)
         target = target_of(params, context)
-        steps = params.steps or recipe.steps
+        steps = recipe.steps
         reports = min(params.sheets, steps)
         every = -(-steps // reports)
         count = -(-steps // every)
@@ -157,11 +157,11 @@ def recipe_of(params: TrainParams) -> Recipe:
         if part in said and isinstance(said[part], dict):
             said[part] = merged(base[part], said[part])
     own: dict[str, Any] = {
-        "steps": params.steps,
-        "batch": params.batch,
-        "rate": params.rate,
-        "critic_rate": params.critic_rate,
-        "gamma": params.gamma,
+        "steps": params.steps or None,
+        "batch": params.batch or None,
+        "rate": params.rate or None,
+        "critic_rate": params.critic_rate or None,
+        "gamma": params.gamma if params.gamma >= 0 else None,
         "loss": None if params.loss == "auto" else params.loss,
         "augment": None if params.augment == "auto" else params.augment,
         "flip": params.flip or None,
@@ -187,7 +187,7 @@ def fitted(recipe: Recipe, data: PictureArray) -> Recipe:
     """For the classes that the data have. Raises ParameterError."""
     if recipe.classes and not data.classes:
         raise refuse("label", "this preset draws by class: name the column of classes, or give a folder for each class")
-    if recipe.family == "stylegan2" and recipe.batch % 4:
+    if recipe.family == "stylegan2" and recipe.batch > 4 and recipe.batch % 4:
         raise refuse("batch", f"StyleGAN2 compares groups of four: expected a multiple of 4, got {recipe.batch}")
     return recipe.with_classes(len(data.classes)) if data.classes else recipe
 

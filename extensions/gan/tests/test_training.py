@@ -14,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from extensions.gan.formats.loading import load
+from extensions.gan.params_training import TrainParams
+from extensions.gan.pipelines.training import recipe_of
 from extensions.gan.recipe import Recipe, presets
 from extensions.gan.tasks.choosing import task_for
 from extensions.gan.tasks.common import Setting
@@ -27,6 +29,7 @@ from extensions.gan.training.frechet import Moments, frechet_distance
 from extensions.gan.training.loop import CHECKPOINT, Diverged, Hooks, Loop, read_log
 from extensions.gan.training.machine import Machine
 from extensions.gan.training.watch import Watch
+from webui.api import ParameterError, validate
 from webui.testing import make_studio, run_pipeline
 
 CPU = torch.device("cpu")
@@ -319,6 +322,18 @@ def test_presets_build_below_two_million_parameters() -> None:
             network = build(one.family, one.network)
         assert sum(p.numel() for p in network.parameters()) < 2_000_000, name
         assert one.resolution == int(name.rpartition("-")[2])
+
+
+def test_the_form_says_what_the_preset_says_unless_it_is_told() -> None:
+    for name, one in presets().items():
+        assert recipe_of(validate(TrainParams, {"preset": name})) == one
+    said = {"preset": "vae-64", "steps": 7, "gamma": 0, "recipe": '{"network": {"z_dim": 5}}'}
+    told = recipe_of(validate(TrainParams, said))
+    assert (told.steps, told.gamma, told.network["z_dim"]) == (7, 0, 5)
+    assert told.network["channel_base"] == presets()["vae-64"].network["channel_base"]
+    for wrong, words in [("[1]", "JSON object"), ("{", "no JSON"), ('{"stepz": 3}', "stepz")]:
+        with pytest.raises(ParameterError, match=words):
+            recipe_of(validate(TrainParams, {"preset": "vae-64", "recipe": wrong}))
 
 
 def test_a_job_trains_stops_goes_on_and_leaves_a_model(tmp_path: Path) -> None:
