@@ -28,6 +28,7 @@ from .http_api.errors import problem
 from .paths import path_of
 from .permissions import needed
 from .principal import Principal, acting_for, put_on
+from .rechecking import rechecked
 
 HOSTS_VARIABLE = "LIFELIKE_TRUSTED_HOSTS"
 MIN_TOKEN_LENGTH = 16
@@ -92,11 +93,24 @@ class AccessGuard:
         if isinstance(met, Principal):
             put_on(scope, met)
             with acting_for(met):
-                await self._app(scope, receive, send)
+                await self._app(*self._watched(scope, receive, send, met))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "login needed"})
         else:
             await met(scope, receive, send)
+
+    def _watched(self, scope: Scope, receive: Receive, send: Send, met: Principal) -> tuple[Scope, Receive, Send]:
+        """An answer that does not end goes on for as long as who asked may."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            return scope, receive, send
+
+        async def still() -> bool:
+            if met.session_id is not None:
+                return await run_in_threadpool(self._doors.by_cookie, scope) == met
+            secret = secret_in(Headers(scope=scope))
+            return not secret or await run_in_threadpool(self._doors.by_secret, secret) == met
+
+        return rechecked(scope, receive, send, still)
 
     def _is_open(self, path: str) -> bool:
         return path in (LOGIN_PATH, LOGOUT_PATH) or path.startswith(LOGIN_PATH + "/") or self._open.has(path)
