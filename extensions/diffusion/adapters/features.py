@@ -75,20 +75,7 @@ class FeatureAdapters:
             picture = _tensor(unit.picture(size, own, self._context, components), adapter.config.in_channels)
             with torch.no_grad():
                 features = adapter(picture.to(adapter.device, adapter.dtype))
-            widths = [int(feature.shape[1]) for feature in features]
-            wanted = list(pipe.unet.config.block_out_channels)
-            if widths != wanted:
-                raise ModelError(
-                    f"{_WHAT} {title_of(unit.model)!r} gives features of {widths} channels, the UNet's are {wanted}.",
-                    hint=FITTING_HINT,
-                )
-            heights = [int(feature.shape[2]) for feature in features]
-            due = _heights(pipe.unet.config.down_block_types, call.height // pipe.vae_scale_factor)
-            if heights != due:
-                raise ModelError(
-                    f"{_WHAT} {title_of(unit.model)!r} gives features of heights {heights}, the UNet's are {due}.",
-                    hint=FITTING_HINT,
-                )
+            self._check(unit, features, pipe, call.height // pipe.vae_scale_factor)
             self._features.append(features)
         self.step(0, 1)
 
@@ -98,6 +85,20 @@ class FeatureAdapters:
     def infotext(self) -> dict[str, str]:
         return told_units(self._units)
 
+    def _check(self, unit: Unit, features: Sequence[torch.Tensor], pipe: Any, height: int) -> None:
+        """Raises ModelError for features that the UNet's blocks cannot take. One beyond the blocks, as SDXL's adapters
+        give, is for the middle.
+        """
+        config = pipe.unet.config
+        widths, heights = list(config.block_out_channels), _heights(config.down_block_types, height)
+        due = list(zip([*widths, widths[-1]], [*heights, heights[-1]], strict=True))
+        met = [(int(feature.shape[1]), int(feature.shape[2])) for feature in features]
+        if met not in (due, due[:-1]):
+            raise ModelError(
+                f"{_WHAT} {title_of(unit.model)!r} gives features of {_sizes(met)}; the UNet's are {_sizes(due[:-1])}.",
+                hint=FITTING_HINT,
+            )
+
     def _added(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         counted = [(weight, row) for weight, row in zip(self._weights, self._features, strict=False) if weight]
         if not counted:
@@ -106,6 +107,10 @@ class FeatureAdapters:
         summed = [sum(weight * row[block] for weight, row in counted) for block in range(len(counted[0][1]))]
         rows = [feature.to(sample).expand(sample.shape[0], -1, -1, -1) for feature in summed]
         return args, {**kwargs, _RESIDUALS: rows}
+
+
+def _sizes(rows: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"{channels} channels at {height} rows" for channels, height in rows)
 
 
 def _heights(blocks: Sequence[str], height: int) -> list[int]:

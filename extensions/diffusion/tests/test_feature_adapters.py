@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from extensions.diffusion.adapters.features import renamed, shape_of
+from extensions.diffusion.tests import tiny_models
 from extensions.diffusion.tests.test_controls import controlnet as make_controlnet
 from extensions.diffusion.tests.test_img2img import scene
 from webui.testing import Outcome, Studio, run_pipeline
@@ -86,6 +87,38 @@ def test_it_draws_as_diffusers_does(generate: Generate, adapters: Path, tiny: An
     assert difference.max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore:The decode_latents method:FutureWarning")
+def test_four_features_of_sdxl_draw_as_diffusers_does(
+    generate: Generate, adapters: Path, models_dir: Path, tmp_path: Path
+) -> None:
+    """Published adapters of SDXL give one feature more than its UNet has blocks: the middle takes it where it fits."""
+    from diffusers import StableDiffusionXLAdapterPipeline, StableDiffusionXLPipeline, T2IAdapter
+
+    deep = models_dir / "diffusers" / "sdxl_deep"
+    tiny_models.sdxl_deep(deep)
+    network("full_adapter_xl", (16, 32, 32, 32)).save_pretrained(str(adapters / "t2i-xl"))
+    base = StableDiffusionXLPipeline.from_pretrained(str(deep))
+    adapter = T2IAdapter.from_pretrained(str(adapters / "t2i-xl"))
+    pipe = StableDiffusionXLAdapterPipeline(**base.components, adapter=adapter)
+    pipe.set_progress_bar_config(disable=True)
+    picture = scene(tmp_path / "lines.png")
+    expected = pipe(
+        "a cat",
+        image=Image.open(picture).convert("RGB"),
+        height=64,
+        width=64,
+        num_inference_steps=2,
+        guidance_scale=7.0,
+        adapter_conditioning_scale=0.8,
+        generator=torch.Generator().manual_seed(5),
+    ).images[0]
+    unit = {"control_1_model": "t2i-xl", "control_1_image": str(picture), "control_1_weight": 0.8}
+    found = generate("sdxl_deep", **unit)
+    assert found.state == "done", found.error
+    difference = np.abs(np.asarray(found.images[0]).astype(int) - np.asarray(expected).astype(int))
+    assert difference.max() <= 1
+
+
 def test_weight_span_batch_and_image_to_image(
     generate: Generate, adapters: Path, studio: Studio, tmp_path: Path
 ) -> None:
@@ -120,7 +153,10 @@ def test_beside_a_controlnet_and_twice(generate: Generate, adapters: Path, contr
 
 def test_what_does_not_fit_is_said(generate: Generate, adapters: Path, tmp_path: Path) -> None:
     picture = str(scene(tmp_path / "lines.png"))
-    for family, name, words in (("sd1", "narrow", "of [8, 8] channels"), ("flux", "t2i-lines", "takes no T2I-Adapter")):
+    for family, name, words in (
+        ("sd1", "narrow", "8 channels at 16 rows"),
+        ("flux", "t2i-lines", "takes no T2I-Adapter"),
+    ):
         outcome = generate(family, control_1_model=name, control_1_image=picture)
         assert outcome.error is not None
         assert words in outcome.error.message

@@ -136,6 +136,23 @@ def sdxl_scaled(folder: Path) -> Path:
     )
 
 
+def sdxl_deep(folder: Path) -> Path:
+    """SDXL with as many blocks as the real one, and a VAE that shrinks as much."""
+    prepare()
+    return _sdxl(
+        folder,
+        vae=vae(widths=(4, 8, 16, 32), scaling_factor=0.13025),
+        text_encoder=text_encoder(hidden=32),
+        text_encoder_2=text_encoder("CLIPTextModelWithProjection", hidden=48, projection=48),
+        unet=sdxl_unet(
+            block_out_channels=(16, 32, 32),
+            transformer_layers_per_block=(1, 1, 2),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        ),
+    )
+
+
 def _sdxl(folder: Path, **parts: Any) -> Path:
     prepare()
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
