@@ -80,6 +80,69 @@ def test_what_one_tool_made_goes_into_another(server: Server) -> None:
     assert result.structured_content["params"]["strength"] == 0.5
 
 
+def test_the_gallery_is_searched_and_fetched_from(server: Server) -> None:
+    async def work(client: Client) -> Any:
+        tools = await client.list_tools()
+        made = await client.call_tool("diffusion_txt2img", {**QUICK, "prompt": "a person with a zebra hat", "seed": 31})
+        first = made.structured_content["artifacts"][0]["id"]
+        found = await client.call_tool("gallery-search", {"query": "zebra seed:31"})
+        nothing = await client.call_tool("gallery-search", {"query": "zebra seed:32"})
+        paged = await client.call_tool("gallery-search", {"limit": 1})
+        got = await client.call_tool("gallery-get", {"id": f"artifact:{first}"})
+        missing = await client.call_tool("gallery-get", {"id": "01zzzzzzzzzzzzzz-0"})
+        wrong = await client.call_tool("gallery-search", {"limit": 0, "colour": "red"})
+        return tools.tools, first, found, nothing, paged, got, missing, wrong
+
+    tools, first, found, nothing, paged, got, missing, wrong = connected(server, "auto", work)
+    reads = {tool.name: tool.annotations.read_only_hint for tool in tools if "-" in tool.name}
+    assert reads == {
+        "gallery-search": True,
+        "gallery-get": True,
+        "jobs-list": True,
+        "jobs-get": True,
+        "jobs-cancel": False,
+    }
+    (row,) = found.structured_content["artifacts"]
+    assert (row["id"], row["seed"], row["prompt"]) == (first, 31, "a person with a zebra hat")
+    assert nothing.structured_content == {"artifacts": [], "next": None}
+    assert paged.structured_content["artifacts"][0]["id"] == first
+    picture, link, _ = got.content
+    data = base64.b64decode(picture.data)
+    assert metadata.read(data).recipe.seed == 31
+    assert server.client.get(str(link.uri)).content == data
+    assert got.structured_content["pipeline"] == "diffusion.txt2img"
+    assert got.structured_content["params"]["steps"] == QUICK["steps"]
+    assert missing.is_error
+    assert wrong.is_error
+    assert "limit" in wrong.content[0].text
+    assert "colour" in wrong.content[0].text
+
+
+def test_jobs_are_listed_looked_at_and_cancelled(server: Server) -> None:
+    endless = {"pipeline": "diffusion.txt2img", "params": {**QUICK, "steps": 199, "batch_count": 50}}
+    running_, waiting = (server.client.post("/api/v1/jobs", json=endless).json()["id"] for _ in range(2))
+
+    async def work(client: Client) -> Any:
+        queued = await client.call_tool("jobs-list", {"state": "queued", "pipeline": "txt2img"})
+        first = await client.call_tool("jobs-cancel", {"id": waiting})
+        await client.call_tool("jobs-cancel", {"id": running_})
+        await anyio.to_thread.run_sync(lambda: server.wait_for(running_, "cancelled"))
+        last = await client.call_tool("jobs-get", {"id": running_})
+        unknown = await client.call_tool("jobs-get", {"id": "nothing"})
+        newest = await client.call_tool("jobs-list", {"limit": 1})
+        return queued, first, last, unknown, newest
+
+    queued, first, last, unknown, newest = connected(server, "auto", work)
+    assert waiting in [row["id"] for row in queued.structured_content["jobs"]]
+    assert first.structured_content["state"] == "cancelled"
+    assert last.structured_content["state"] == "cancelled"
+    assert last.structured_content["params"]["steps"] == 199
+    assert "cancelled" in last.content[-1].text
+    assert unknown.is_error
+    assert [row["id"] for row in newest.structured_content["jobs"]] == [waiting]
+    assert newest.structured_content["next"] == waiting
+
+
 def test_mistakes_are_told_to_the_assistant(server: Server) -> None:
     async def work(client: Client) -> Any:
         return await client.call_tool("diffusion_txt2img", {"prompt": "x", "steps": 9000, "colour": "red"})

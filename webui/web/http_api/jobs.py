@@ -86,7 +86,7 @@ def router(services: Services, open_streams: streams.OpenStreams) -> APIRouter:
     ) -> Response:
         wanted = find_pipeline(services, pipeline).id if pipeline else ""
         # One more than asked tells whether there is a next page.
-        met = _matching(services, state, wanted, limit + 1, before)
+        met = matching(services, state, wanted, limit + 1, before)
         page = [job_view(job) for job in met[:limit]]
         return JSONResponse({"jobs": page, "next": page[-1]["id"] if len(met) > limit else None})
 
@@ -152,7 +152,7 @@ def router(services: Services, open_streams: streams.OpenStreams) -> APIRouter:
     return routes
 
 
-def _matching(services: Services, state: JobState | None, pipeline: str, limit: int, before: str | None) -> list[Job]:
+def matching(services: Services, state: JobState | None, pipeline: str, limit: int, before: str | None) -> list[Job]:
     """The newest ``limit`` jobs before ``before``. The queue knows states, not pipelines: those are picked here, page
     by page.
     """

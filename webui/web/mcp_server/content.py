@@ -1,4 +1,4 @@
-"""An ended job as an assistant reads it: its pictures, links to everything it made, and the same as JSON."""
+"""What was made as an assistant reads it: pictures, links to everything, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -33,19 +33,10 @@ def result_of(services: Services, job: Job, base_url: str) -> CallToolResult:
     pictures = [record for record in records if record.kind == "image"][:MAX_PICTURES]
     content: list[ContentBlock] = []
     for record in pictures:
-        if picture := _picture(services, record, MAX_BASE64_CHARS // len(pictures)):
+        if picture := picture_of(services, record, MAX_BASE64_CHARS // len(pictures)):
             content.append(picture)
-    rows = [_row(record, base_url) for record in records]
-    content += [
-        ResourceLink(
-            name=record.path.rpartition("/")[2],
-            uri=row["url"],
-            mime_type=record.media_type,
-            size=record.size_bytes,
-            description=f"{record.kind} {record.index}" + (f", seed {record.seed}" if record.seed is not None else ""),
-        )
-        for record, row in zip(records, rows, strict=True)
-    ]
+    rows = [artifact_row(record, base_url) for record in records]
+    content += [link_of(record, row["url"]) for record, row in zip(records, rows, strict=True)]
     content.append(TextContent(text=_summary(job, records)))
     said = {"job_id": job.id, "artifacts": rows, "params": job.params, "warnings": list(job.warnings)}
     return CallToolResult(content=content, structured_content=said)
@@ -56,7 +47,18 @@ def failure(text: str, said: dict[str, Any] | None = None) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=text)], structured_content=said, is_error=True)
 
 
-def _row(record: ArtifactRecord, base_url: str) -> dict[str, Any]:
+def link_of(record: ArtifactRecord, url: str) -> ResourceLink:
+    return ResourceLink(
+        name=record.path.rpartition("/")[2],
+        uri=url,
+        mime_type=record.media_type,
+        size=record.size_bytes,
+        description=f"{record.kind} {record.index}" + (f", seed {record.seed}" if record.seed is not None else ""),
+    )
+
+
+def artifact_row(record: ArtifactRecord, base_url: str) -> dict[str, Any]:
+    """What an artifact is, and its whole address."""
     names = ("id", "kind", "media_type", "seed", "width", "height", "title")
     row = {name: value for name in names if (value := getattr(record, name)) not in (None, "")}
     return {**row, "url": f"{base_url}{PREFIX}/artifacts/{record.id}"}
@@ -68,7 +70,7 @@ def _summary(job: Job, records: Sequence[ArtifactRecord]) -> str:
     return " ".join([text, *job.warnings])
 
 
-def _picture(services: Services, record: ArtifactRecord, room: int) -> ImageContent | None:
+def picture_of(services: Services, record: ArtifactRecord, room: int) -> ImageContent | None:
     """The file itself where it fits into ``room`` letters of base64, else a smaller copy."""
     try:
         path = services.library.path(record.id)

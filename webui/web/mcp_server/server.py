@@ -1,4 +1,6 @@
-"""Between an assistant and the queue: a tool's call becomes a job, its progress is told, and its end is the answer."""
+"""Between an assistant and the queue: a tool's call becomes a job, its progress is told, and its end is the answer. The
+gallery and the queue answer at once.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,14 @@ from webui.web.principal import acting_for, of_request
 from webui.web.services import Services
 
 from .content import failure, result_of
+from .studio_tools import STUDIO_TOOLS
 from .tools import tool_name, tool_of
 
 _CHECK_S = 15.0
 _INSTRUCTIONS = (
     "Each tool makes pictures, or measures or changes them, as a job of a queue. A seed of -1 is drawn at random and "
     "is in the answer; the same parameters and seed make the same picture again. What a tool makes can be given to "
-    "another as artifact:<id>."
+    "another as artifact:<id>. The gallery's tools find what was made before, those of jobs tell of the queue."
 )
 
 
@@ -42,7 +45,8 @@ def make_server(services: Services, streams: OpenStreams) -> Server[Any]:
     async def list_tools(ctx: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
         who = of_request(ctx.request)
         shown = [spec for spec in specs.values() if who is None or not who.is_guest or is_open(spec)]
-        return ListToolsResult(tools=[tool_of(spec) for spec in shown])
+        further = [tool.declared(name) for name, tool in STUDIO_TOOLS.items()]
+        return ListToolsResult(tools=[*(tool_of(spec) for spec in shown), *further])
 
     async def call_tool(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         # A session's task began with its first request, which somebody else may have sent.
@@ -50,10 +54,17 @@ def make_server(services: Services, streams: OpenStreams) -> Server[Any]:
             return await call(ctx, params)
 
     async def call(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        base_url = str(ctx.request.base_url).rstrip("/") if ctx.request is not None else ""
+        arguments = params.arguments or {}
+        own = STUDIO_TOOLS.get(params.name)
+        if own is not None:
+            try:
+                return await anyio.to_thread.run_sync(own.call, services, arguments, base_url)
+            except LifelikeError as error:
+                return failure(str(error))
         spec = specs.get(params.name)
         if spec is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {params.name[:80]!r}")
-        arguments = params.arguments or {}
         try:
             job = await anyio.to_thread.run_sync(lambda: services.jobs.submit(spec.id, arguments))
         except LifelikeError as error:
@@ -65,7 +76,6 @@ def make_server(services: Services, streams: OpenStreams) -> Server[Any]:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(services.jobs.cancel, job.id)
             raise
-        base_url = str(ctx.request.base_url).rstrip("/") if ctx.request is not None else ""
         return await anyio.to_thread.run_sync(result_of, services, job, base_url)
 
     return Server(
