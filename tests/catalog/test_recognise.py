@@ -218,6 +218,29 @@ def test_whole_checkpoints_have_no_problem() -> None:
             {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (640, 2048)},
             {}, "ip_adapter", "sdxl",
         ),
+        (
+            {
+                "ip_adapter_proj_model.proj.weight": (8, 8),
+                "double_blocks.0.processor.ip_adapter_double_stream_k_proj.weight": (3072, 4096),
+            },
+            {}, "ip_adapter", "flux",
+        ),
+        (
+            {"image_proj.latents": (1, 8, 8), "ip_adapter.0.norm_ip.linear.weight": (8, 8)},
+            {}, "ip_adapter", "sd3",
+        ),
+        (
+            {"vision_model.encoder.layers.0.mlp.fc1.weight": (8, 8), "vision_model.head.probe": (1, 1, 8)},
+            {}, "image_encoder", "",
+        ),
+        (
+            {"lora_controlnet": (0,), "input_blocks.4.1.transformer_blocks.0.attn2.to_k.down": (256, 2048)},
+            {}, "controlnet", "sdxl",
+        ),
+        (
+            {"lllite_unet_input_blocks_7_1_transformer_blocks_1_attn1_to_q.down.0.weight": (64, 1280)},
+            {}, "controlnet", "sdxl",
+        ),
     ],
 )  # fmt: skip
 def test_what_an_add_on_works_with(

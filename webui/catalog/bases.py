@@ -95,8 +95,11 @@ def controlnet_family(header: Header) -> str:
     if header.has("pos_embed_input.") or _joint(header):
         return "sd3"
     for name, shape in header.shapes.items():
-        if name.endswith("attn2.to_k.weight") and len(shape) > 1:
+        if name.endswith(("attn2.to_k.weight", "attn2.to_k.down")) and len(shape) > 1:
             return CONTEXT_SIZES.get(shape[1], "")
+    if header.has("lllite_unet_"):
+        deep = any("_transformer_blocks_1_" in name for name in header.shapes)
+        return "sdxl" if deep else ""
     wide = ("add_embedding.linear_1.", "control_model.label_emb.", "label_emb.")
     return "sdxl" if any(header.has(name) for name in wide) else ""
 
@@ -116,6 +119,10 @@ def t2i_adapter_family(header: Header) -> str:
 
 
 def ip_adapter_family(header: Header) -> str:
-    """By the width of the text it stands beside."""
+    """By what its layers are for, or the width of the text it stands beside."""
+    if header.has("double_blocks.0.processor."):
+        return "flux"
+    if header.has("ip_adapter.0.norm_ip."):
+        return "sd3"
     shape = header.shapes.get("ip_adapter.1.to_k_ip.weight", ())
     return CONTEXT_SIZES.get(shape[1], "") if len(shape) > 1 else ""

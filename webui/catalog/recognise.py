@@ -231,6 +231,7 @@ def _controlnet(header: Header) -> Recognised | None:
         "control_model.",
         "controlnet_cond_embedding.",
         "lora_controlnet",
+        "lllite_unet_",
         "input_hint_block.",
         "controlnet_blocks.",
     )

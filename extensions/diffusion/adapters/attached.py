@@ -19,7 +19,8 @@ from .attaching import Attachment
 from .controls import Controls
 from .features import FeatureAdapters
 from .image_prompts import ImagePrompts
-from .units import units_of
+from .lllite import PREFIX, LLLites
+from .units import Unit, units_of
 
 
 class Attached:
@@ -29,8 +30,10 @@ class Attached:
         """Raises NotFound, ModelError, JobFailed."""
         units = units_of(params, context)
         adapters = [unit for unit in units if getattr(unit.model, "kind", "") == features.KIND]
+        small = [unit for unit in units if unit not in adapters and _is_lllite(unit, context)]
         every: list[Attachment] = [
-            Controls([unit for unit in units if unit not in adapters], context),
+            Controls([unit for unit in units if unit not in adapters and unit not in small], context),
+            LLLites(small, context),
             FeatureAdapters(adapters, context),
             ImagePrompts(params, context),
         ]
@@ -69,3 +72,10 @@ class Attached:
 
     def infotext(self) -> dict[str, str]:
         return {key: said for one in self._active for key, said in one.infotext().items()}
+
+
+def _is_lllite(unit: Unit, context: Context) -> bool:
+    path = unit.model.path
+    if path is None or path.is_dir():
+        return False
+    return any(name.startswith(PREFIX) for name in context.models.shapes(path))

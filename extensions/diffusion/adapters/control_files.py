@@ -18,6 +18,7 @@ import torch
 from extensions.diffusion.models.companions import read_config
 from webui.api import Component, ComponentKey, Context, ModelError, ResolvedModel
 
+from . import control_loras
 from .attaching import FITTING_HINT, cannot_load, title_of
 from .layer_names import published_unet
 
@@ -88,8 +89,8 @@ def open_control(model: ResolvedModel, context: Context) -> ControlFile:
 
 def _told(shapes: _Shapes) -> tuple[str, int, str]:
     """Class, modes, and why the file cannot be used."""
-    if any("lora_controlnet" in key or key.startswith("lllite") for key in shapes):
-        return "", 0, "it is a Control-LoRA or LLLite, which diffusers does not have"
+    if control_loras.MARK in shapes:
+        return "ControlNetModel", 0, ""
     own = any(key.startswith(("double_blocks.", "input_hint_block.")) for key in shapes)
     if own and "controlnet_blocks.0.weight" in shapes:
         return "", 0, "it is of XLabs' own layout"
@@ -119,6 +120,10 @@ def _filled(cls: Any, tensors: dict[str, torch.Tensor], denoiser: Mapping[str, A
         if _UNION_MARK in sizes:
             more |= _union(sizes)
         network = cls(**{**shape, **more})
+        if control_loras.MARK in tensors:
+            found = control_loras.read(network, _published(network), tensors)
+            network.load_state_dict(found, strict=False)
+            return network
         if original:
             tensors = _from_published(network, tensors)
     network.load_state_dict(tensors)
@@ -179,10 +184,9 @@ def _hint_widths(sizes: _Shapes, *, original: bool) -> tuple[int, ...]:
     return (first, *blocks[1::2])
 
 
-def _from_published(network: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of the layout that ControlNets were first published in, under ``network``'s names."""
-    state = network.state_dict()
-    paths = {name.rpartition(".")[0] for name in state}
+def _published(network: Any) -> dict[str, str]:
+    """Path in ``network`` -> path in the layout that ControlNets were first published in."""
+    paths = {name.rpartition(".")[0] for name in network.state_dict()}
     names = {path: published for published, (path,) in published_unet(network.config, paths)}
     last = 2 * len(network.controlnet_cond_embedding.blocks) + 2
     for path in paths:
@@ -195,8 +199,13 @@ def _from_published(network: Any, tensors: Mapping[str, torch.Tensor]) -> dict[s
             names[path] = f"zero_convs.{zero[1]}.0"
         elif path == "controlnet_mid_block":
             names[path] = "middle_block_out.0"
-    found = {}
-    for name, wanted in state.items():
+    return names
+
+
+def _from_published(network: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of that layout under ``network``'s names."""
+    names, found = _published(network), {}
+    for name, wanted in network.state_dict().items():
         path, _, end = name.rpartition(".")
         tensor = tensors[f"{names.get(path, path)}.{end}"]
         # Linear projections were published as convolutions of one pixel in some files.

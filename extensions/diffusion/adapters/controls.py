@@ -18,6 +18,7 @@ from extensions.diffusion.models.loading import Plan
 from extensions.diffusion.models.siblings import as_class
 from webui.api import Component, Context, ModelError
 
+from . import control_loras
 from .attaching import check_family
 from .control_files import ControlFile, check_class, mode_of, open_control, refuse_mixed
 from .units import Unit, told_units
@@ -65,6 +66,9 @@ class Controls:
 
     @contextmanager
     def around(self, pipe: Any, components: Mapping[str, Any]) -> Iterator[None]:
+        nets = [net for name, net in components.items() if name.startswith("controlnet_")]
+        for net in filter(control_loras.is_lent, nets):
+            control_loras.lend(net, components["unet"])
         yield  # the pipeline itself calls them
 
     def complete(

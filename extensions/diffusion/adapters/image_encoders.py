@@ -1,5 +1,5 @@
-"""Finds the CLIP image encoder that an IP-Adapter reads pictures with: named, beside its file, or among the models; and
-makes it a component that the cache loads.
+"""Finds the image encoder, CLIP's or SigLIP's, that an IP-Adapter reads pictures with (named, beside its file, or among
+the models) and makes it a component that the cache loads.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ KIND = "image_encoder"
 _FOLDER = "image_encoder"
 _HEADS = 16
 """Of every CLIP image encoder that adapters were published for; a configuration beside the file says it otherwise."""
+_SIGLIP = "siglip_vision_model"
 _QUICK_GELU_WIDTH = 1024
 """OpenAI's large encoder, the only one of that width, has the quick activation; OpenCLIP's have the exact one."""
 
@@ -43,23 +44,34 @@ class ImageEncoder:
         return Component(key, lambda: self._load(dtype))
 
     def pixels(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
-        """float32 [N, 3, size, size], as CLIP was trained: the middle square, normalized."""
-        from transformers import CLIPImageProcessor
+        """float32 [N, 3, size, size], as CLIP was trained: the middle square; SigLIP sees all."""
+        from transformers import CLIPImageProcessor, SiglipImageProcessor
 
         size = int(self.config["image_size"])
+        if self.config.get("model_type") == _SIGLIP:
+            whole: torch.Tensor = SiglipImageProcessor(size={"height": size, "width": size})(
+                images=list(pictures), return_tensors="pt"
+            ).pixel_values
+            return whole
         processor = CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
         pixels: torch.Tensor = processor(images=list(pictures), return_tensors="pt").pixel_values
         return pixels
 
     def _load(self, dtype: torch.dtype) -> Any:
-        from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+        from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, SiglipVisionConfig, SiglipVisionModel
 
+        is_siglip = self.config.get("model_type") == _SIGLIP
+        shaped = SiglipVisionConfig if is_siglip else CLIPVisionConfig
+        cls: Any = SiglipVisionModel if is_siglip else CLIPVisionModelWithProjection
         known = {key: value for key, value in self.config.items() if not key.startswith("_") and key != "dtype"}
-        known.pop("torch_dtype", None)
-        tensors = self.context.models.open_weights(self.path, ("vision_model.", "visual_projection."))
+        for name in ("torch_dtype", "model_type", "projection_dim" if is_siglip else ""):
+            known.pop(name, None)
+        # Newer libraries save SigLIP without the outer name.
+        parts = ("",) if is_siglip else ("vision_model.", "visual_projection.")
+        tensors = self.context.models.open_weights(self.path, parts)
         tensors = {name: row.to(dtype) for name, row in tensors.items() if not name.endswith(".position_ids")}
-        loaded, info = CLIPVisionModelWithProjection.from_pretrained(
-            None, config=CLIPVisionConfig(**known), state_dict=tensors, dtype=dtype, output_loading_info=True
+        loaded, info = cls.from_pretrained(
+            None, config=shaped(**known), state_dict=tensors, dtype=dtype, output_loading_info=True
         )
         if info["missing_keys"]:
             raise ModelError(
@@ -88,9 +100,9 @@ def find_encoder(adapter: ResolvedModel, width: tuple[str, int], asked: str, con
         if found is not None and found.config.get(width[0]) == width[1]:
             return found
     raise ModelError(
-        f"IP-Adapter {title_of(adapter)!r} needs its CLIP image encoder, with {wanted}, which is nowhere.",
+        f"IP-Adapter {title_of(adapter)!r} needs its image encoder, with {wanted}, which is nowhere.",
         hint="Put it into image_encoder/ beside the adapter, or into models/clip_vision/: OpenCLIP ViT-H for most "
-        "adapters, ViT-bigG for the first ones of SDXL.",
+        "adapters, ViT-bigG for the first ones of SDXL, CLIP ViT-L for FLUX's, SigLIP so400m for Stable Diffusion 3's.",
     )
 
 
@@ -132,11 +144,24 @@ def _kept(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def config_of(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """The configuration that a file's shapes tell. Raises KeyError for another kind of file."""
-    inner = "vision_model."
+    inner = "vision_model." if "vision_model.embeddings.patch_embedding.weight" in shapes else ""
     patches = shapes[inner + "embeddings.patch_embedding.weight"]
     places = shapes[inner + "embeddings.position_embedding.weight"][0]
-    layers = {name.split(".")[3] for name in shapes if name.startswith(inner + "encoder.layers.")}
+    start = inner + "encoder.layers."
+    layers = {name.removeprefix(start).partition(".")[0] for name in shapes if name.startswith(start)}
     hidden = patches[0]
+    if "visual_projection.weight" not in shapes:  # SigLIP has no token of the whole, and pools by attention
+        shapes[inner + "head.probe"]
+        return {
+            "model_type": _SIGLIP,
+            "hidden_size": hidden,
+            "patch_size": patches[-1],
+            # The published one does not fill its picture with whole patches.
+            "image_size": 384 if (places, patches[-1]) == (729, 14) else math.isqrt(places) * patches[-1],
+            "num_hidden_layers": len(layers),
+            "num_attention_heads": _HEADS,
+            "intermediate_size": shapes[inner + "encoder.layers.0.mlp.fc1.weight"][0],
+        }
     return {
         "hidden_size": hidden,
         "patch_size": patches[-1],

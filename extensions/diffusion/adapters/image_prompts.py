@@ -1,15 +1,11 @@
-"""IP-Adapters: pictures that a UNet attends to beside the text (Ye et al. 2023, "IP-Adapter", equation 5). From the
-rows of a form to attention processors for the time of a job, and to the embeddings of the pictures.
-
-diffusers' own layers and conversions of files are used; how they come to the UNet is ours, since the library would move
-a module that the cache owns, and does not bring back the processors that were there.
+"""IP-Adapters: pictures that a denoiser attends to beside the text. From the rows of a form to attention processors for
+the time of a job, and to the embeddings of the pictures; what differs between denoisers is in ``image_prompt_hosts``.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +22,7 @@ from webui.api import Component, Context, JobFailed, ModelError, ModelUse, Resol
 
 from .attaching import FITTING_HINT, Span, cannot_load, check_family, title_of
 from .image_encoders import ImageEncoder, find_encoder
+from .image_prompt_hosts import Host, Tensors, host_of, in_words, layout_of
 
 KIND = "ip_adapter"
 _WHAT = "IP-Adapter"
@@ -33,7 +30,6 @@ _FACE_REASON = (
     "it is of the FaceID kind, which needs the face recognition of InsightFace, whose models are licensed for "
     "non-commercial research alone"
 )
-Tensors = dict[str, dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +55,7 @@ class ImagePrompts:
         self._tensors: list[Tensors] = []
         self._encoders: list[ImageEncoder] = []
         self._processors: dict[str, Any] = {}
+        self._host: Host | None = None
 
     @property
     def active(self) -> bool:
@@ -69,13 +66,8 @@ class ImagePrompts:
             return plan
         for row in self._rows:
             check_family(_WHAT, row.model, family)
-        known = inspect.signature(plan.cls.__call__).parameters
-        if "unet" not in plan.sources or "ip_adapter_image_embeds" not in known:
-            raise ModelError(
-                f"Model {plan.title!r} is a {plan.cls.__name__}, which takes no IP-Adapter here.",
-                hint="Models with a UNet do: Stable Diffusion 1 and 2, SDXL.",
-            )
         self._tensors = [read_adapter(row.model, self._context) for row in self._rows]
+        self._host = self._host_of(plan)
         self._encoders = [
             find_encoder(row.model, _widths(tensors), self._asked_encoder, self._context)
             for row, tensors in zip(self._rows, self._tensors, strict=True)
@@ -85,64 +77,64 @@ class ImagePrompts:
     def requests(self, dtype: torch.dtype) -> dict[str, Component]:
         return {_name(place): encoder.component(dtype) for place, encoder in enumerate(self._encoders)}
 
+    def _host_of(self, plan: Plan) -> Host:
+        """What takes the adapters. Raises ModelError where nothing does, or one is for another denoiser."""
+        host = host_of(plan)
+        if host is None:
+            raise ModelError(
+                f"Model {plan.title!r} is a {plan.cls.__name__}, which takes no IP-Adapter here.",
+                hint="Models with a UNet do (Stable Diffusion 1 and 2, SDXL), FLUX.1, and Stable Diffusion 3.",
+            )
+        for row, tensors in zip(self._rows, self._tensors, strict=True):
+            if layout_of(tensors) != host.layout:
+                raise ModelError(
+                    f"{_WHAT} {title_of(row.model)!r} was made for {in_words(layout_of(tensors))}; this model is a "
+                    f"{plan.cls.__name__}.",
+                    hint=FITTING_HINT,
+                )
+        if len(self._rows) > host.most:
+            raise ModelError(f"{plan.cls.__name__} takes {host.most} IP-Adapter at a time.", hint="Leave one out.")
+        if not host.regional and any(row.mask or row.blocks != "all" for row in self._rows):
+            self._context.warn(f"{plan.cls.__name__} sees image prompts everywhere: masks and layers were ignored.")
+        return host
+
     @contextmanager
     def around(self, pipe: Any, components: Mapping[str, Any]) -> Iterator[None]:
-        if not self._rows:
+        if self._host is None:
             yield
             return
-        unet = pipe.unet
-        before = dict(unet.attn_processors)
-        projection, kind = unet.encoder_hid_proj, unet.config.encoder_hid_dim_type
-        try:
-            self._attach(unet)
+        denoiser = getattr(pipe, self._host.component)
+        where = {"device": self._context.device, "dtype": denoiser.dtype}
+        with ExitStack() as stack:
+            try:
+                self._processors = stack.enter_context(self._host.attached(denoiser, self._tensors, where))
+            except (RuntimeError, ValueError, KeyError, IndexError) as error:
+                raise cannot_load(_WHAT, self._rows[-1].model, error) from error
+            stack.callback(self._processors.clear)
             yield
-        finally:
-            unet.encoder_hid_proj = projection  # first: a projection may have processors of its own
-            unet.set_attn_processor(before)
-            unet.config.encoder_hid_dim_type = kind
-            self._processors = {}
-
-    def _attach(self, unet: Any) -> None:
-        from diffusers.models.embeddings import MultiIPAdapterImageProjection
-
-        try:
-            made = unet._convert_ip_adapter_attn_to_diffusers(self._tensors, low_cpu_mem_usage=False)
-            layers = [
-                unet._convert_ip_adapter_image_proj_to_diffusers(tensors["image_proj"], low_cpu_mem_usage=False)
-                for tensors in self._tensors
-            ]
-        except (RuntimeError, ValueError, KeyError, IndexError) as error:
-            raise cannot_load(_WHAT, self._rows[-1].model, error) from error
-        # Those of self-attention stay the very objects they were.
-        self._processors = {name: one for name, one in made.items() if isinstance(one, torch.nn.Module)}
-        where = {"device": self._context.device, "dtype": unet.dtype}
-        for processor in self._processors.values():
-            processor.to(**where)
-        unet.set_attn_processor({**unet.attn_processors, **self._processors})
-        unet.encoder_hid_proj = MultiIPAdapterImageProjection(layers).to(**where)
-        unet.config.encoder_hid_dim_type = "ip_image_proj"
 
     def complete(
         self, call: Call, pipe: Any, components: Mapping[str, Any], own: Callable[[], Image.Image | None]
     ) -> None:
-        if not self._rows:
+        host = self._host
+        if host is None:
             return
         scale = call.arguments.get("guidance_scale")
-        guided = (scale is None or scale > 1) and not pipe.unet.config.time_cond_proj_dim
-        call.arguments["ip_adapter_image_embeds"] = [
-            self._embeds(place, components[_name(place)], guided) for place in range(len(self._rows))
-        ]
-        if any(row.mask for row in self._rows):
+        config = getattr(pipe, host.component).config
+        guided = (scale is None or scale > 1) and not config.get("time_cond_proj_dim")
+        seen = [self._embeds(place, components[_name(place)]) for place in range(len(self._rows))]
+        call.arguments |= host.embeds([row for row, _ in seen], [row for _, row in seen], guided=guided)
+        if host.regional and any(row.mask for row in self._rows):
             masks = [self._mask(row, (call.width, call.height)) for row in self._rows]
             call.arguments["cross_attention_kwargs"] = {"ip_adapter_masks": masks}
         self.step(0, 1)
 
-    def _embeds(self, place: int, encoder: Any, guided: bool) -> torch.Tensor:
-        """[1, pictures, ...], after as many of a blank picture where there is guidance."""
-        row, about = self._rows[place], self._encoders[place]
+    def _embeds(self, place: int, encoder: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the encoder sees in the pictures of an adapter, and in as many blank ones: [1, pictures, ...] each."""
+        row, about, tensors = self._rows[place], self._encoders[place], self._tensors[place]
         pictures = [on_ground(open_picture(self._context, source)) for source in row.sources]
         pixels = about.pixels(pictures).to(self._context.device, encoder.dtype)
-        hidden = not is_standard(self._tensors[place])
+        hidden = not is_standard(tensors)
 
         def read(values: torch.Tensor) -> torch.Tensor:
             with torch.no_grad():
@@ -151,9 +143,10 @@ class ImagePrompts:
             return found[None]
 
         embeds = read(pixels)
-        if not guided:
-            return embeds
-        return torch.cat([read(torch.zeros_like(pixels)) if hidden else torch.zeros_like(embeds), embeds])
+        if layout_of(tensors) == "flux":  # trained against a black picture
+            black = about.pixels([Image.new("RGB", (64, 64))] * len(pictures))
+            return embeds, read(black.to(pixels))
+        return embeds, read(torch.zeros_like(pixels)) if hidden else torch.zeros_like(embeds)
 
     def _mask(self, row: ImagePrompt, size: tuple[int, int]) -> torch.Tensor | None:
         """float32 [1, pictures, H, W] in 0..1: where the pictures count."""
@@ -164,10 +157,16 @@ class ImagePrompts:
         return values.expand(1, len(row.sources), *values.shape)
 
     def step(self, done: int, steps: int) -> None:
-        for name, processor in self._processors.items():
-            processor.scale = [
-                row.span.at(done, steps) if _counts(name, row.blocks, self._processors) else 0.0 for row in self._rows
-            ]
+        host = self._host
+        for name, processor in self._processors.items() if host is not None else ():
+            processor.scale = host.scale(
+                [
+                    row.span.at(done, steps)
+                    if not host.regional or _counts(name, row.blocks, self._processors)
+                    else 0.0
+                    for row in self._rows
+                ]
+            )
 
     def infotext(self) -> dict[str, str]:
         return {
@@ -199,20 +198,28 @@ def _row(params: Drawn, row: int, context: Context) -> ImagePrompt | None:
 
 
 def read_adapter(model: ResolvedModel, context: Context) -> Tensors:
-    """``image_proj`` and ``ip_adapter``, each name -> tensor. Raises ModelError, with the reason for FaceID."""
+    """``image_proj`` and ``ip_adapter``, each name -> tensor, those of FLUX under diffusers' names. Raises ModelError,
+    with the reason for FaceID.
+    """
     assert model.path is not None
     found: Tensors = {"image_proj": {}, "ip_adapter": {}}
     for key, tensor in context.models.open_weights(model.path).items():
         part, _, name = key.partition(".")
+        if part == "double_blocks":
+            part, name = "ip_adapter", name.replace("processor.", "").replace("ip_adapter_double_stream_", "to_")
+            name = name.replace("_proj.", "_ip.")
+        part = "image_proj" if part == "ip_adapter_proj_model" else part
         if part in found:
             found[part][name] = tensor
     projection = found["image_proj"]
     if not projection or not found["ip_adapter"]:
         raise ModelError(
-            f"{_WHAT} {title_of(model)!r} holds no image_proj and ip_adapter, which adapters of UNets have.",
-            hint="Those of FLUX and SD3 are of other kinds, and cannot be used yet.",
+            f"{_WHAT} {title_of(model)!r} holds no image_proj and ip_adapter.",
+            hint="Files in the layout of IP-Adapter's authors, of XLabs (FLUX.1) and of InstantX (SD3) can be used.",
         )
     plain = ("proj.weight", "proj.3.weight", "latents")
+    if "0.to_k_ip.weight" in found["ip_adapter"] and not is_standard(found) and layout_of(found) != "sd3":
+        raise ModelError(f"{_WHAT} {title_of(model)!r} cannot be used: it is of a layout that is not known here.")
     if any("lora" in name for name in found["ip_adapter"]) or not any(name in projection for name in plain):
         raise ModelError(f"{_WHAT} {title_of(model)!r} cannot be used: {_FACE_REASON}.")
     return found

@@ -235,7 +235,7 @@ def test_the_picture_tells_them(ask: Generate) -> None:
 def test_what_cannot_be_is_said(ask: Generate, generate: Generate, adapters: Path) -> None:
     for family, name, words in (
         ("sd1", "faceid", "non-commercial"),
-        ("flux", "plain", "takes no IP-Adapter"),
+        ("flux", "plain", "was made for a UNet"),
     ):
         outcome = ask(family, name)
         assert outcome.error is not None
