@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from extensions.diffusion.pictures.annotators import depth_map, poses_of
+from extensions.diffusion.pictures.annotators import depth_map, people, poses_of
 from extensions.diffusion.pictures.skeletons import drawn, openpose_points
 from extensions.diffusion.tests.test_controls import controlnet as make_controlnet
 from extensions.diffusion.tests.test_img2img import scene
-from webui.testing import Outcome
+from webui.testing import Outcome, Studio, run_pipeline
 
 Generate = Callable[..., Outcome]
 controlnet = make_controlnet
@@ -67,6 +67,34 @@ def pose_folder(folder: Path) -> Path:
     return folder
 
 
+def detector_folder(folder: Path, label: str) -> Path:
+    """A tiny YOLOS that always finds one ``label``, in the left half of the picture."""
+    from transformers import YolosConfig, YolosForObjectDetection, YolosImageProcessor
+
+    torch.manual_seed(6)
+    config = YolosConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=[64, 64],
+        patch_size=16,
+        num_detection_tokens=1,
+        id2label={0: label, 1: "other"},
+        label2id={label: 0, "other": 1},
+    )
+    network = YolosForObjectDetection(config).eval()
+    with torch.no_grad():
+        sure, place = network.class_labels_classifier.layers[-1], network.bbox_predictor.layers[-1]
+        sure.weight.zero_()
+        sure.bias.copy_(torch.tensor([9.0, 0.0, 0.0]))
+        place.weight.zero_()
+        place.bias.copy_(torch.logit(torch.tensor([0.25, 0.5, 0.4, 0.8])))  # middle, width and height, as shares
+    network.save_pretrained(str(folder))
+    YolosImageProcessor(size={"height": 64, "width": 64}).save_pretrained(str(folder))
+    return folder
+
+
 @pytest.fixture
 def networks(models_dir: Path) -> Any:
     import shutil
@@ -101,6 +129,42 @@ def test_a_job_draws_after_a_map(generate: Generate, controlnet: Path, networks:
     assert any("taken for one person" in words for words in posed.warnings)
     named = pixels(generate("sd1", **unit, control_1_preprocessor="depth", control_annotator="depth"))
     assert named == by_network
+
+
+def test_inpainting_is_held_to_the_pose_of_who_is_found(
+    generate: Generate, studio: Studio, controlnet: Path, networks: Path, tmp_path: Path
+) -> None:
+    """The detector's box, not the whole picture, goes to the pose network; nobody found is a black map."""
+    from transformers import AutoImageProcessor, AutoModelForObjectDetection, VitPoseForPoseEstimation
+
+    generate("sd1")
+    detector_folder(networks / "people", "person")
+    source = Image.open(scene(tmp_path / "in.png")).convert("RGB")
+    detector = AutoModelForObjectDetection.from_pretrained(str(networks / "people"))
+    (box,) = people(detector, AutoImageProcessor.from_pretrained(str(networks / "people")), source)
+    assert np.allclose(box, [0.05 * 64, 0.1 * 64, 0.4 * 64, 0.8 * 64], atol=0.1)
+    network = VitPoseForPoseEstimation.from_pretrained(str(networks / "pose")).eval()
+    poses = poses_of(network, AutoImageProcessor.from_pretrained(str(networks / "pose")), source, [box])
+    drawn(source.size, poses).save(tmp_path / "pose.png")
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 40, 64))
+    mask.save(tmp_path / "mask.png")
+
+    def paint(**changes: Any) -> Outcome:
+        asked = {"prompt": "a cat", "model": "diffusers/sd1", "image": str(tmp_path / "in.png"), "steps": 4, "seed": 5}
+        asked |= {"mask": str(tmp_path / "mask.png"), "mask_blur": 0, "control_1_model": "lines", **changes}
+        studio.catalog.refresh()
+        return run_pipeline("diffusion.inpaint", asked, tmp_path, studio=studio)
+
+    posed = paint(control_1_preprocessor="pose")
+    assert posed.warnings == []
+    assert pixels(posed) == pixels(paint(control_1_image=str(tmp_path / "pose.png")))
+    outside = np.asarray(mask) == 0
+    assert (np.asarray(posed.images[0])[outside] == np.asarray(source)[outside]).all()
+    detector_folder(networks / "people", "dog")
+    Image.new("RGB", (64, 64)).save(tmp_path / "black.png")
+    nobody = paint(control_1_preprocessor="pose")
+    assert pixels(nobody) == pixels(paint(control_1_image=str(tmp_path / "black.png"))) != pixels(posed)
 
 
 def test_what_is_to_be_fetched_is_said(generate: Generate, controlnet: Path, tmp_path: Path) -> None:
