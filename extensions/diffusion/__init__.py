@@ -20,7 +20,7 @@ from webui.api import (
 )
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
-from .params_pictures import Edit, Img2Img, Inpaint, Upscale
+from .params_pictures import Edit, Img2Img, Inpaint, Upscale, Variation
 from .prompts import reading, routes
 from .prompts.styles import style_names, style_texts
 
@@ -67,6 +67,14 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.diffusion.pipelines.edit:EditPipeline",
             tab="img2img",
             description="Changes a picture as an instruction says, with models made for it.",
+        ),
+        PipelineSpec(
+            id="diffusion.variation",
+            title="Variations",
+            params=Variation,
+            run="extensions.diffusion.pipelines.variation:VariationPipeline",
+            tab="img2img",
+            description="Pictures like a given one, with models that read pictures (unCLIP) or with any other.",
         ),
         PipelineSpec(
             id="diffusion.upscale",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 # The fields have the names of the functions that declare them.
 import webui.api as declare
@@ -202,3 +202,19 @@ class Adapted(declare.Params):
     seamless: str = declare.choice(
         "none", SEAMLESS, label="Seamless", group="Model", advanced=True, help="The edges fit each other, for tiles"
     )
+
+
+_Any = TypeVar("_Any", bound=declare.Params)
+
+
+def bare(params: _Any) -> _Any:
+    """``params`` with nothing attached; how a picture is drawn stays."""
+    kinds = (Controlled, ImagePrompted, Adapted)
+    fields = {name: field.default for kind in kinds for name, field in kind.model_fields.items()}
+    fields = {name: value for name, value in fields.items() if name not in ("seamless", "vae")}
+    return params.model_copy(update={name: value for name, value in fields.items() if hasattr(params, name)})
+
+
+def attaches(params: declare.Params) -> bool:
+    """Whether anything is attached by the form's rows."""
+    return bare(params) != params

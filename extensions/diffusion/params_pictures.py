@@ -152,6 +152,40 @@ class Edit(Drawn, Made, PictureSized, Prompted, Source):
     )
 
 
+class Variation(Drawn, Made, PictureSized, Prompted, Source):
+    """Variations of a picture."""
+
+    image: str = declare.image(..., label="Picture", help="What the results are like")
+    model: str = declare.model(
+        kind="text_to_image|image_to_image",
+        help="Empty: the first model. Stable unCLIP and Stable Diffusion for image variations read the picture as "
+        "others read a prompt; all others draw it over",
+    )
+    prompt: str = declare.prompt(
+        label="Prompt",
+        help="What the picture shows, or should show besides; it may be empty",
+        syntax="diffusion.prompt",
+    )
+    strength: float = declare.number(
+        0.55,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.01,
+        label="Strength",
+        help="How far models may go that draw the picture over",
+    )
+    noise_level: int = declare.integer(
+        0,
+        minimum=0,
+        maximum=999,
+        label="Noise over what is seen",
+        help="How far unCLIP may go: noise over what it sees of the picture",
+    )
+    batch_count: int = declare.integer(
+        4, minimum=1, maximum=100, label="Batch count", group="Batch", help="How many such batches"
+    )
+
+
 class Upscale(declare.Params):
     """Larger pictures by an upscaler network."""
 

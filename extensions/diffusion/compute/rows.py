@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+_NEVER = frozenset({"ip_adapter_masks"})
+"""Arguments that have one entry for something else than a row."""
+
 
 def count(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     """How many rows a call has, by its first tensor or list of tensors; 1 where that says nothing."""
@@ -28,6 +31,11 @@ def split(compute: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     return _joined(answers, listed)
 
 
+def picked(value: Any, rows: int, part: slice) -> Any:
+    """``part`` of every tensor in ``value`` that has ``rows`` rows, in dictionaries, lists and tuples too."""
+    return value if part == slice(0, rows) else _rows(value, rows, part, False)
+
+
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     named = (kwargs[name] for name in ("hidden_states", "sample", "x") if name in kwargs)
     return next((value for value in (*args, *named) if isinstance(value, torch.Tensor | list)), None)
@@ -38,7 +46,7 @@ def _rows(value: Any, rows: int, part: slice, listed: bool) -> Any:
     if isinstance(value, torch.Tensor):
         return value[part] if value.ndim and value.shape[0] == rows and not listed else value
     if isinstance(value, dict):
-        return {name: _rows(one, rows, part, listed) for name, one in value.items()}
+        return {name: one if name in _NEVER else _rows(one, rows, part, listed) for name, one in value.items()}
     if not isinstance(value, list | tuple):
         return value
     stacked = any(isinstance(one, torch.Tensor) and one.ndim and one.shape[0] == rows for one in value)

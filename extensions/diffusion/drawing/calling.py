@@ -5,6 +5,7 @@ configurations.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from extensions.diffusion.models.guidance import Call, guidance
@@ -78,6 +79,14 @@ def make_call(pipe: Any, plan: Plan, params: Drawn, width: int, height: int, cou
     call.arguments.update(guided.arguments)
     call.notes.extend(guided.notes)
     return call
+
+
+def unread(call: Call, known: Mapping[str, Any], params: Drawn) -> list[str]:
+    """Take the prompt out of a call that has none (``known``: its arguments); what is to be said of that."""
+    if "prompt" in known:
+        return []
+    call.arguments.pop("prompt", None)
+    return ["This model reads the picture alone: the prompt was ignored."] if params.prompt.strip() else []
 
 
 def too_long(pipe: Any, text: str) -> int:

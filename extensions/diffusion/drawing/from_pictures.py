@@ -12,7 +12,7 @@ from PIL import Image
 
 from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.models.loading import Plan
-from extensions.diffusion.models.siblings import as_class, made_for, sibling, takes
+from extensions.diffusion.models.siblings import as_class, made_for, reads_pictures, sibling, takes
 from extensions.diffusion.models.sizes import size_multiple
 from extensions.diffusion.params_pictures import Pictured
 from extensions.diffusion.pictures.inputs import alpha_of, extended, fitted, on_ground, open_picture, within
@@ -177,6 +177,7 @@ class PictureTask(Task):
 
 def beginning_with_a_picture(plan: Plan) -> Any:
     """The image-to-image class of the model's family. Raises ModelError where there is none."""
+    refuse_readers(plan)
     found = plan.cls if takes(plan.cls, "image", "strength") else sibling(plan, "img2img")
     if found is None or not takes(found, "image", "strength"):
         reason = "edits pictures by instruction" if takes(found or plan.cls, "image") else "has no image-to-image form"
@@ -185,6 +186,15 @@ def beginning_with_a_picture(plan: Plan) -> Any:
             hint="Use another model." if "no" in reason else "Use the form Edit.",
         )
     return found
+
+
+def refuse_readers(plan: Plan) -> None:
+    """Raises ModelError for a model that reads a picture in place of a prompt."""
+    if reads_pictures(plan.cls):
+        raise ModelError(
+            f"Model {plan.title!r} is a {plan.cls.__name__}, which draws variations of a picture.",
+            hint="Use the form Variations.",
+        )
 
 
 def enough_steps(steps: int, strength: float) -> int:

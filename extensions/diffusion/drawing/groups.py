@@ -24,12 +24,13 @@ from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.models.loading import Plan, assemble, make_plan, requests
 from extensions.diffusion.models.vaes import with_vae
 from extensions.diffusion.params import Drawn
+from extensions.diffusion.params_adapters import bare
 from extensions.diffusion.prompts.words import Words
-from extensions.diffusion.text import telling
+from extensions.diffusion.text import scheduling, telling
 from extensions.diffusion.text.inversion import Embeddings
 from webui.api import Context, JobFailed, ResolvedModel, Work
 
-from . import decoding, previews, seamless
+from . import decoding, previews, seamless, ways
 from .calling import make_call, too_long
 from .samplers import make_scheduler, sampler_name
 from .task import Task
@@ -54,6 +55,7 @@ class Drawing:
 
     def __init__(self, model: ResolvedModel, params: Drawn, context: Context, configs: Path, task: Task) -> None:
         """Reads what the model consists of. Raises ModelError where it cannot do the task."""
+        params = params if task.attached else bare(params)
         self._params = params
         self._context = context
         self._task = task
@@ -76,7 +78,7 @@ class Drawing:
         weights = {name: part.path for name, part in self._plan.parts.items() if name in speed.DENOISERS}
         quantizing.check(params.quantization, context.device, weights)
         self._networks = Networks(params, context)
-        self._embeddings = Embeddings(context)
+        self._embeddings = Embeddings(context, strict=task.attached)
         self._measures = Measures(self._usable_attention(), self._chooser())
 
     def draw(self, indices: Sequence[int]) -> list[Image.Image]:
@@ -143,13 +145,13 @@ class Drawing:
         params = self._params
         work = Work("denoise", self._family, *self._task.asked_size(indices), len(indices))
         words = self._task.words(indices)
-        networks = self._networks.chosen(words)
+        networks = self._networks.chosen(words) if self._task.attached else ()
         wanted = {
             **requests(self._plan, self._dtype_of, self._speed),
             **self._attached.requests(self._dtype_of("controlnet")),
         }
         # Whoever attaches something to modules has them alone for that time.
-        alone = bool(networks) or self._attached.alone or params.seamless != "none"
+        alone = bool(networks) or self._attached.alone or params.seamless != "none" or params.perturbation != "none"
         with resident(self._context, wanted, work, self._measures, exclusive=alone) as components:
             scheduler = None
             if "scheduler" in components:
@@ -177,7 +179,16 @@ class Drawing:
         self._warn_of(call.notes, words.notes())
         restarts = [
             self._tell(call, pipe, components, words, len(indices)),
-            self._guide(call, pipe, len(indices)),
+            ways.guide(
+                pipe,
+                call,
+                components,
+                self._params,
+                self._speed,
+                count=len(indices),
+                steps=self._task.steps,
+                say=self._context.warn,
+            ),
         ]
         denoisers = [components[name] for name in speed.DENOISERS & components.keys()]
         images = self._run(pipe, call, indices, denoisers, restarts)
@@ -302,32 +313,28 @@ class Drawing:
             )
             return telling.tell(pipe, call, conditions, count)
         notes = [telling.left_out(pipe, words, clip_skip)]
+        said: set[str] = set()
+
+        def say(reason: str) -> None:
+            if reason not in said:
+                said.add(reason)
+                self._context.warn(f"{type(pipe).__name__}: {reason}; they were left out.")
+
+        restart = scheduling.told(pipe, call, words, self._task.steps, say)
         for name, text in (("prompt", words.plain_prompt), ("negative prompt", words.plain_negative)):
             lost = too_long(pipe, text)
             if lost:
                 notes.append(f"The {name} is {lost} tokens longer than the model reads; its end was cut off.")
         self._warn_of(notes)
-        return lambda: None
-
-    def _guide(self, call: Call, pipe: Any, count: int) -> Callable[[], None]:
-        """Have the denoiser answer by the job's method of guidance. The answer is to be called before each attempt."""
-        method, scale = self._params.guidance_method, call.arguments.get("guidance_scale")
-        if method == guiding.PLAIN or scale is None or scale <= 1:
-            return lambda: None
-        if not guiding.takes(type(pipe).__name__):
-            self._warn_of([f"{type(pipe).__name__} has its own guidance alone: the method was ignored."])
-            return lambda: None
-        name = "unet" if hasattr(pipe, "unet") else "transformer"
-        flow = type(pipe.scheduler).__name__.startswith("FlowMatch")
-        guided = guiding.Guided(getattr(pipe, name), method, float(scale), count, flow=flow)
-        setattr(pipe, name, guided)
-        return guided.restart
+        return restart or (lambda: None)
 
     def infotext(self) -> dict[str, str]:
         """What the drawing adds to the text that other programs read."""
         pairs = {"Sampler": self.sampler}
         if self._params.guidance_method != guiding.PLAIN:
             pairs["Guidance method"] = self._params.guidance_method
+        if self._params.perturbation != "none":
+            pairs["Perturbation"] = f"{self._params.perturbation} {self._params.perturbation_scale:g}"
         for key, used in (("Lora hashes", self._networks.used), ("TI hashes", self._embeddings.used)):
             if used:
                 pairs[key] = ", ".join(f"{name}: {digest[:12]}" for name, digest in used.items())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -198,25 +199,31 @@ def hires_pass(make: Callable[[Txt2Img, Task], Drawing], params: Txt2Img, contex
     return _Pass(drawing, task, enlarge, told, way if way in HIRES_LATENT else "")
 
 
-def refiner_pass(make: Callable[[Txt2Img, Task], Drawing], params: Txt2Img, context: Context, title: str) -> _Pass:
+@dataclass(frozen=True)
+class Refiner:
+    """Another model, for the later part of a job."""
+
+    title: str
+    kin: bool
+    """Whether it is of the first model's family, so that what is attached to that one fits it too."""
+    make: Callable[[Txt2Img, Task], Drawing]
+
+
+def refiner_pass(refiner: Refiner, params: Txt2Img, context: Context) -> _Pass:
     """A pass of another model over the finished picture, at its own size."""
     own = params.model_copy(update={"sampler": "Automatic", "schedule": "Automatic", "vae": ""})
     task = LaterPass(own, context, params.refiner_strength, None)
-    return _Pass(make(own, task), task, lambda image: image, {"Refiner": title})
+    task.attached = refiner.kin
+    return _Pass(refiner.make(own, task), task, lambda image: image, {"Refiner": refiner.title})
 
 
-def handed_over(
-    make: Callable[[Txt2Img, Task], Drawing],
-    params: Txt2Img,
-    context: Context,
-    title: str,
-    first: tuple[Drawing, FirstPass],
-) -> _Pass | None:
+def handed_over(refiner: Refiner, params: Txt2Img, context: Context, first: tuple[Drawing, FirstPass]) -> _Pass | None:
     """Another model for the last part of the steps; None, which is told, where one of the two cannot do that."""
     begins, (drawing, task) = params.refiner_start, first
     own = params.model_copy(update={"vae": ""})
     later = HandedOver(own, context, begins)
-    second = make(own, later)
+    later.attached = refiner.kin
+    second = refiner.make(own, later)
     reason = ""
     if params.hires_scale > 1:
         reason = "the hires fix comes between"
@@ -230,7 +237,8 @@ def handed_over(
         context.warn(f"The refiner goes over the finished picture: {reason}.")
         return None
     task.until = begins
-    return _Pass(second, later, lambda image: image, {"Refiner": title, "Refiner switch at": f"{begins:g}"})
+    told = {"Refiner": refiner.title, "Refiner switch at": f"{begins:g}"}
+    return _Pass(second, later, lambda image: image, told)
 
 
 def _latent_space(plan: Plan) -> tuple[Any, ...]:
@@ -258,4 +266,4 @@ def _by_network(image: Image.Image, target: tuple[int, int], ref: str, context: 
     return brought_to(image, target)
 
 
-__all__ = ["FirstPass", "HandedOver", "LaterPass", "Passes", "handed_over", "hires_pass", "refiner_pass"]
+__all__ = ["FirstPass", "HandedOver", "LaterPass", "Passes", "Refiner", "handed_over", "hires_pass", "refiner_pass"]

@@ -26,6 +26,9 @@ from .variation import Varied
 class Task:
     """Text to image. One instance serves one job; picture i of it has the seed + i."""
 
+    attached = True
+    """Whether what the job attaches to its model goes with this task: another family's would not fit."""
+
     def __init__(self, params: Drawn, context: Context) -> None:
         """Raises ParameterError."""
         self.params = params

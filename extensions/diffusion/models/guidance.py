@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .loading import Plan
+from extensions.diffusion.compute import guiding
 from extensions.diffusion.params import Drawn
+
+from .loading import Plan
 
 _SCALES = ("guidance_scale", "prior_guidance_scale")
 _CONSISTENCY_LIMIT = 2.0
@@ -42,7 +44,7 @@ def guidance(known: Mapping[str, Any], plan: Plan, params: Drawn) -> Call:
     if params.guidance_rescale:
         if "guidance_rescale" in known:
             call.arguments["guidance_rescale"] = params.guidance_rescale
-        else:
+        elif not guiding.takes(plan.cls.__name__):
             call.notes.append(f"{plan.cls.__name__} has no guidance rescale: it was ignored.")
     return call
 

@@ -35,6 +35,14 @@ def takes(cls: Any, *names: str) -> bool:
     return set(names) <= inspect.signature(cls.__call__).parameters.keys()
 
 
+def reads_pictures(cls: Any) -> bool:
+    """Whether a pipeline class draws what a picture shows, as others do what a prompt says, and begins with noise."""
+    known = inspect.signature(cls.__call__).parameters
+    return "image" in known and "strength" not in known and ("noise_level" in known or "prompt" not in known) and (
+        "image_encoder" in inspect.signature(cls.__init__).parameters
+    )
+
+
 def as_class(plan: Plan, cls: Any) -> Plan:
     """``plan`` for another class over the same components. Raises ModelError where the model lacks one of them."""
     known = inspect.signature(cls.__init__).parameters

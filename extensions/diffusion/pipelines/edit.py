@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from extensions.diffusion.drawing.from_pictures import PictureTask, drawn_out
+from extensions.diffusion.drawing.from_pictures import PictureTask, drawn_out, refuse_readers
 from extensions.diffusion.drawing.making import DrawingPipeline
 from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.models.loading import Plan
@@ -24,6 +24,7 @@ class EditTask(PictureTask):
 
     def planned(self, plan: Plan) -> Plan:
         self.note_native(plan)
+        refuse_readers(plan)
         if made_for(plan) == "editing":
             return as_class(plan, _instructed(plan))
         if takes(plan.cls, "image", "prompt") and not takes(plan.cls, "strength"):

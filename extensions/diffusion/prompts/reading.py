@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from webui.api import PromptQuestion, PromptReading, PromptRemark, ResolvedModel
@@ -9,7 +10,7 @@ from webui.api import PromptQuestion, PromptReading, PromptRemark, ResolvedModel
 from . import embeddings, wildcards
 from .chunks import chunks
 from .grammar import Prompt, parse
-from .program import timeline
+from .program import Kind, timeline
 from .remarks import Remark
 from .words import Words
 
@@ -17,6 +18,7 @@ SYNTAX = "diffusion.prompt"
 
 _IN_CHUNKS = ("", "sd1", "sd2", "sdxl", "sdxl_refiner")
 """Families whose text encoders are given long prompts in chunks; it is what is assumed of one that is not known."""
+_AND = re.compile(r"\bAND\b")
 _STEPS = 20
 _REMARKS_MAX = 50
 
@@ -29,8 +31,11 @@ def read(question: PromptQuestion) -> PromptReading:
     remarks += parse(question.text, negative=question.negative).remarks
     models = {path.stem: model for model in question.models(embeddings.KIND) if (path := model.path) is not None}
     names = embeddings.Names(models)
+    plain = question.family not in _IN_CHUNKS
     for named in names.find(question.text):
         remarks += _said_of(named, models.get(named.name), question.family)
+    if plain:
+        remarks += _left_out(question.text, parse(question.text, negative=question.negative))
     drawn, _ = wildcards.Draw(files, question.seed).expand(question.text)
     counts = _counts(parse(drawn, negative=question.negative), question, names, models)
     return PromptReading(counts, _told(remarks), exact=not found)
@@ -45,6 +50,23 @@ def _said_of(named: embeddings.Named, model: ResolvedModel | None, family: str) 
     words = "The embedding {name} was made for another family of models ({family})."
     end = named.start + len(named.text)
     return [Remark(named.start, end, words, {"name": named.name, "family": model.family})]
+
+
+def _left_out(text: str, prompt: Prompt) -> list[Remark]:
+    """What a family leaves out whose text encoders are not CLIP's alone, each at its first place."""
+    ops = [op for part in prompt.parts for op in part.ops]
+    found = []
+    weight = next((op.start for op in ops if op.kind is Kind.OPEN and op.factor != 1.0), None)
+    if weight is not None:
+        found.append(Remark(weight, weight + 1, "Models of this family read plain text: weights are left out."))
+    broken = next((op.start for op in ops if op.kind is Kind.BREAK), None)
+    if broken is not None:
+        found.append(Remark(broken, broken + 5, "Models of this family read plain text: BREAK is left out."))
+    if "AND" in prompt.features:
+        place = _AND.search(text)
+        start, end = place.span() if place is not None else (0, len(text))
+        found.append(Remark(start, end, "Models of this family read plain text: AND joins the texts to one."))
+    return found
 
 
 def _counts(

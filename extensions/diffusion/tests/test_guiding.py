@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from extensions.diffusion.compute.guiding import Guided
+from extensions.diffusion.compute.guiding import Guided, Way
 from extensions.diffusion.params import GUIDANCE_METHODS
 from webui.testing import Outcome
 
@@ -47,7 +47,7 @@ def test_it_is_what_the_guider_answers(method: str) -> None:
     guider = made[method]()
     if method == "projected":
         guider.momentum_buffer = MomentumBuffer(-0.5)  # which preparing a pipeline's inputs does
-    guided = Guided(_Denoiser(), method, 5.0, 2, flow=False)
+    guided = Guided(_Denoiser(), Way(method, 5.0), 2, flow=False)
     for step in range(3):
         guider.set_state(step=step, num_inference_steps=3, timestep=torch.tensor(step))
         rows = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(step))
@@ -57,6 +57,28 @@ def test_it_is_what_the_guider_answers(method: str) -> None:
         assert torch.allclose(negative + 5.0 * (positive - negative), expected, atol=1e-4)
     alone = rows[:2]
     assert guided(alone)[0] is alone
+
+
+@pytest.mark.parametrize("method", ["plain", *METHODS])
+def test_rescaling_is_the_librarys_and_goes_with_every_method(method: str) -> None:
+    from diffusers.guiders.guider_utils import rescale_noise_cfg
+
+    rows = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(4))
+    plain = Guided(_Denoiser(), Way(method, 5.0), 2, flow=False)(rows)[0][:2]
+    scaled = Guided(_Denoiser(), Way(method, 5.0, rescale=0.7), 2, flow=False)(rows)[0]
+    expected = rescale_noise_cfg(plain, rows[2:], 0.7)
+    if method == "plain":
+        expected = rescale_noise_cfg(rows[:2] + 5.0 * (rows[2:] - rows[:2]), rows[2:], 0.7)
+    assert torch.equal(*scaled.chunk(2))
+    assert torch.allclose(scaled[:2], expected, atol=1e-5)
+
+
+def test_a_job_rescales_where_the_pipeline_does_not(generate: Generate) -> None:
+    for family, asked in (("sd3", {}), ("sd1", {"guidance_method": "zero"})):
+        rescaled = generate(family, **asked, guidance_rescale=0.7)
+        assert rescaled.warnings == []
+        assert pixels(rescaled) != pixels(generate(family, **asked))
+    assert any("no guidance rescale" in words for words in generate("flux", guidance_rescale=0.7).warnings)
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl", "sd3"])

@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import save_file
 
 from extensions.diffusion.pictures import upscaling
 from extensions.diffusion.tests import families
+from extensions.diffusion.tests.test_embeddings import vectors
 from extensions.diffusion.tests.test_img2img import scene
+from extensions.diffusion.tests.test_loras import lora
 from webui.testing import Outcome, Studio, run_pipeline
 
 Generate = Callable[..., Outcome]
@@ -148,6 +151,31 @@ def test_a_refiner_goes_over_the_picture(generate: Generate, tiny: Any) -> None:
     assert array(refined).shape == array(plain).shape
     assert (array(refined) != array(plain)).any()
     assert (array(generate("sd1", refiner="diffusers/sdxl", refiner_strength=0.0)) == array(plain)).all()
+
+
+def test_what_is_attached_stays_with_its_family(generate: Generate, tiny: Any, models_dir: Path) -> None:
+    """A refiner of another family draws without it, by either way; one of the same family draws with it."""
+    base = tiny("sd1")
+    tiny("sdxl")
+    (models_dir / "loras").mkdir(exist_ok=True)
+    save_file(lora(base, 21), str(models_dir / "loras" / "mine.safetensors"))
+    (models_dir / "embeddings").mkdir(exist_ok=True)
+    save_file({"emb_params": vectors(base)}, str(models_dir / "embeddings" / "mine_words.safetensors"))
+    for asked in (
+        {"lora_1": "mine"},
+        {"prompt": "a cat <lora:mine:0.8>"},
+        {"prompt": "a embedding:mine_words"},
+    ):
+        plain = generate("sd1", **asked)
+        refined = generate("sd1", **asked, refiner="diffusers/sdxl", refiner_strength=0.5)
+        assert (array(refined) != array(plain)).any()
+        told = any("another family" in words for words in refined.warnings)
+        assert told == ("lora_1" in asked), refined.warnings
+    kin = [
+        array(generate("sd1", lora_1="mine", lora_1_weight=weight, refiner="diffusers/sd1", refiner_strength=0.5))
+        for weight in (0.0, 1.0)
+    ]
+    assert (kin[0] != kin[1]).any()
 
 
 @pytest.mark.parametrize("family", ["flux", "qwen_image"])

@@ -225,6 +225,12 @@ def test_the_page_is_told_chunks_and_remarks(data: Path) -> None:
     assert read(question(data, "(x:1.5) [aaa|b]")).chunks == (4,)
     assert read(question(data, "a AND " + "b" * 80)).chunks == (75, 5)
     assert read(question(data, "x" * 100, family="flux", limit=512)).chunks == (100,)
+    other = read(question(data, "a [b:c:3] (x:1.2) AND y BREAK z", family="flux", limit=512))
+    assert [(row.start, row.message.rpartition(": ")[2]) for row in other.remarks] == [
+        (10, "weights are left out."),
+        (18, "AND joins the texts to one."),
+        (24, "BREAK is left out."),
+    ]
     met = read(question(data, "__animal__ (x __none__"))
     assert not met.exact
     assert [(row.start, row.end, row.error) for row in met.remarks] == [(11, 12, False), (14, 22, True)]

@@ -4,7 +4,8 @@ a composition in the guidance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,9 +48,21 @@ class Conditioned(torch.nn.Module):
         self._calls = calls
         self._call = 0
 
+    compares = True
+    """Its answer to the positive half depends on the negative one."""
+
     def restart(self) -> None:
         """The pipeline begins anew."""
         self._call = 0
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Within, calls are of the step that was last called."""
+        before, self._call = self._call, max(0, self._call - 1)
+        try:
+            yield
+        finally:
+            self._call = before
 
     def __getattr__(self, name: str) -> Any:
         try:

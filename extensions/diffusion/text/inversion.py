@@ -27,8 +27,10 @@ _rows: ContextVar[Rows | None] = ContextVar("rows", default=None)
 class Embeddings:
     """The embeddings of one job; each file is read once, when a prompt names it."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, strict: bool = True) -> None:
+        """``strict``: whether one that was asked for as such must fit the model; else it is read as a word."""
         self._context = context
+        self.strict = strict
         self._models: dict[str, ResolvedModel] | None = None
         self._names: Names | None = None
         self._read: dict[str, dict[str, torch.Tensor]] = {}
@@ -121,7 +123,7 @@ class Table:
         try:
             self._check(named.name)
         except ModelError as error:
-            if named.asked:
+            if named.asked and self._embeddings.strict:
                 raise
             self._embeddings.warn(f"{error.message} It was read as a word.")
             return False

@@ -58,7 +58,9 @@ def tell(pipe: Any, call: Call, conditions: Conditions, count: int) -> Callable[
 
 def left_out(pipe: Any, words: Words, clip_skip: int) -> str:
     """What a pipeline that takes plain text ignores of ``words``, as a sentence; empty where nothing."""
-    names = {"weights": "weights", "schedules": "schedules and turns", "AND": "AND", "BREAK": "BREAK"}
+    names = {"weights": "weights", "AND": "AND", "BREAK": "BREAK"}
+    if not hasattr(pipe, "encode_prompt"):
+        names["schedules"] = "schedules and turns"
     ignored = [names[name] for name in names if name in words.features]
     if any(asked(text) for text in words.texts):
         ignored.append("embeddings")
