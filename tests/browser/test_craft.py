@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import WAIT_MS, Server, serving
@@ -136,3 +136,27 @@ def test_a_picture_is_sent_to_every_form(
         expect(page.locator(form + "negative_prompt textarea")).to_have_value("hat")
         expect(page.locator(form + "steps input[type=number]")).to_have_value("4")
         expect(page.locator(form + "guidance_scale input[type=number]")).to_have_value("3.5")
+
+
+def test_inpainting_changes_what_was_painted_over_alone(page: Page, server: Server, person: dict[str, Any]) -> None:
+    """A stroke of the mouse is the mask; every pixel further from it than the blur is the picture's own."""
+    open_tab(page, "gallery")
+    send(page, person["id"], "Inpaint")
+    form = "#f-diffusion-inpaint-"
+    expect(page.locator(form + "image canvas").last).to_be_visible()
+    expect(page.locator(form + "prompt textarea")).to_have_value(PROMPT)
+    drag(page, form + "image canvas", (0.35, 0.3), (0.65, 0.3))
+    page.locator(form + "prompt textarea").fill("a person with a green hat")
+    page.click("#go-diffusion-inpaint")
+    made = page.locator("#viewer-diffusion-inpaint .ll-tile[data-artifact]")
+    expect(made).to_have_count(1, timeout=240_000)
+    params = server.api("GET", "/jobs?limit=1")["jobs"][0]["params"]
+    before = pixels(server, f"/ui/uploads/{params['image']}?whole=1")
+    mask = pixels(server, f"/ui/uploads/{params['mask']}?whole=1")[..., 0] > 127
+    after = pixels(server, f"/api/v1/artifacts/{made.get_attribute('data-artifact')}")
+    assert 0.003 < mask.mean() < 0.5
+    reach = 2 * params["mask_blur"] + 3
+    near = np.asarray(Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(reach))) > 0
+    assert near.mean() < 0.7
+    assert (after[~near] == before[~near]).all()
+    assert np.abs(after[mask] - before[mask]).mean() > 1
