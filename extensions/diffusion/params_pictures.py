@@ -158,8 +158,8 @@ class Variation(Drawn, Made, PictureSized, Prompted, Source):
     image: str = declare.image(..., label="Picture", help="What the results are like")
     model: str = declare.model(
         kind="text_to_image|image_to_image",
-        help="Empty: the first model. Stable unCLIP and Stable Diffusion for image variations read the picture as "
-        "others read a prompt; all others draw it over",
+        help="Stable unCLIP and Stable Diffusion for image variations read the picture as others read a prompt, all "
+        "others draw it over; empty: the first model",
     )
     prompt: str = declare.prompt(
         label="Prompt",
