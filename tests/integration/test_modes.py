@@ -9,11 +9,11 @@ looks at; what tiny models of other families promise is tested beside the extens
 | inpaint: only masked with padding, all masked contents | ``test_only_masked``, ``test_masked_contents`` |
 | outpaint | ``test_outpainting_each_side`` |
 | edit by instruction | ``test_an_instruction_changes_what_it_names`` |
-| variations | ``test_variations_go_from_seed_to_seed`` |
+| variation seeds; variations of a picture | ``test_variations_go_from_seed_to_seed``, ``test_a_pictures_variations`` |
 | batch over a folder | ``test_a_folder_is_each_picture_alone`` |
 | hires fix, refiner, upscale in tiles, seamless | ``test_hires_fix`` and those after it |
 | LoRA, embedding, ControlNet, T2I-Adapter, IP-Adapter | ``test_what_is_attached`` |
-| VAE, clip skip, guidance rescale, methods of guidance | ``test_a_choice_changes_the_picture`` |
+| VAE, clip skip, guidance rescale, methods of guidance, PAG, SLG, SEG | ``test_a_choice_changes_the_picture`` |
 | seeds and batches | ``test_a_picture_is_the_same_alone_and_in_a_batch`` |
 """
 
@@ -269,6 +269,14 @@ def test_variations_go_from_seed_to_seed(make: Make, plain: np.ndarray) -> None:
     assert (two[1] == make(variation_seed=10, variation_strength=0.3)[0]).all()
 
 
+def test_a_pictures_variations(make: Make, person: tuple[str, np.ndarray]) -> None:
+    ref, source = person
+    near, far = (make("variation", image=ref, batch_count=2, steps=10, strength=share) for share in (0.3, 0.9))
+    assert (near[0] != near[1]).any()
+    assert distance(near[0], source) < distance(far[0], source)
+    assert (near[1] == make("variation", image=ref, batch_count=1, steps=10, strength=0.3, seed=2)[0]).all()
+
+
 def test_a_folder_is_each_picture_alone(make: Make, server: Server, send: Any, tmp_path: Path) -> None:
     """Each of the folder is what image to image makes of it; what is no picture is told."""
     pictures = {}
@@ -387,6 +395,9 @@ def test_an_embedding_is_its_vectors(make: Make) -> None:
         {"guidance_method": "zero"},
         {"guidance_method": "projected"},
         {"guidance_method": "tangential"},
+        {"perturbation": "pag"},
+        {"perturbation": "slg"},
+        {"perturbation": "seg"},
     ],
     ids=str,
 )
