@@ -217,4 +217,7 @@ def bare(params: _Any) -> _Any:
 
 def attaches(params: declare.Params) -> bool:
     """Whether anything is attached by the form's rows."""
-    return bare(params) != params
+    names = [f"lora_{row}" for row in range(1, LORA_ROWS + 1)]
+    names += [f"control_{row}_model" for row in range(1, CONTROL_UNITS + 1)]
+    names += [f"image_prompt_{row}_model" for row in range(1, IMAGE_PROMPTS + 1)]
+    return any(getattr(params, name, "") for name in names)
