@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--models", type=Path, default=ROOT / "models" / "starter")
     parser.add_argument("--faces", type=Path, help="The folder of the network of faces; empty: of the models")
+    parser.add_argument("--state", type=Path, help="A file of what was counted so far; a run goes on from it")
     options = parser.parse_args()
     from safetensors.torch import load_file
 
@@ -116,8 +118,11 @@ def main() -> None:
     judge, editor = load_judge(options.models / "judge"), load_editor(options.models / "edit")
     said = json.loads((options.models / "edit" / "lifelike.json").read_text(encoding="utf-8"))["recommended"]
     size = int(said["width"])
-    found, counts, places = cases(options.cases), Counter(), 0
-    for start in range(0, len(found), 4):
+    found = cases(options.cases)
+    kept = json.loads(options.state.read_text()) if options.state and options.state.is_file() else {}
+    counts: Counter[str] = Counter(kept.get("counts", {}))
+    places = int(kept.get("places", 0))
+    for start in range(int(kept.get("done", 0)), len(found), 4):
         batch = found[start : start + 4]
         repeated = [one for one in batch for _ in range(options.candidates)]
         made = edited(
@@ -132,6 +137,11 @@ def main() -> None:
         for place, one in enumerate(batch):
             several = made[place * options.candidates : (place + 1) * options.candidates]
             places += _one_case(one, several, network, judge, size, counts)
+        if options.state:
+            so_far = {"done": start + len(batch), "places": places, "counts": counts}
+            temporary = options.state.with_suffix(".tmp")
+            temporary.write_text(json.dumps(so_far))
+            os.replace(temporary, options.state)
         print(f"{start + len(batch)} of {len(found)}", file=sys.stderr)
     shares = {
         key.removesuffix(" all"): round(counts[key.replace(" all", " right")] / value, 4)

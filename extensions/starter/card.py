@@ -74,6 +74,7 @@ _BESIDE = {
     "controlnet": "`controlnet/`: a ControlNet of line drawings for `avatar/`.",
     "lora": "`lora/<style>/`: LoRAs of drawing styles for `avatar/`.",
     "upscaler": "`upscaler/`: upscalers in Real-ESRGAN's compact layout.",
+    "faces": "`faces/`: the network that finds faces, their landmarks and parts; it has a card of its own.",
 }
 
 

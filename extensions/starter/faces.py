@@ -27,6 +27,7 @@ from .warm import warm_start
 from .world.parts import LANDMARKS, PARTS
 
 _STRIDE = 2
+_TOLD = ("recall", "precision", "landmark_error", "iou_mean")
 _SMALL = ("brow", "eye", "eyewear", "nose", "mouth", "beard", "accessory")
 """Parts that weigh more, since they are few of a picture's pixels."""
 
@@ -195,6 +196,35 @@ def save_faces(network: FaceNetwork, part: FacesConfig, folder: Path, held_out: 
         "held_out": held_out,
     }
     (folder / "config.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    count = sum(p.numel() for p in network.parameters())
+    (folder / "README.md").write_text(faces_card(held_out, count), encoding="utf-8")
+
+
+def faces_card(held_out: dict[str, float], parameters: int) -> str:
+    """The model card's Markdown, with the numbers of ``measure_faces``."""
+    shares = "\n".join(f"| {name} | {held_out[f'iou_{name}']:.1%} |" for name in PARTS if f"iou_{name}" in held_out)
+    told = ", ".join(f"{name.replace('_', ' ')} {held_out[name]:g}" for name in _TOLD if name in held_out)
+    return f"""---
+license: apache-2.0
+---
+
+# Faces of the drawing world
+
+A convolutional network ({parameters:,} parameters, float16 safetensors) that finds drawn faces in pictures (recall and
+precision at an overlap of a half), places {len(LANDMARKS)} landmarks and tells {len(PARTS)} parts. It reads 128 pixels;
+a whole picture is read at several sizes, each face again cut out. Faces turned by more than some 25 degrees, and
+photographs, it has not seen.
+
+Measured when training ended, on {held_out.get("examples", 0)} held-out examples of every drawing style, turned, small
+and rough ones among them: {told}. The landmarks' error is a share of the face's height.
+
+| part | overlap with the drawing |
+| --- | --- |
+{shares}
+
+Data: drawn by the project's own code, so labels are exact; no photographs, no real people. Recipe: stage `faces` of
+`python -m extensions.starter.train`.
+"""
 
 
 def load_faces(folder: Path) -> FaceNetwork:
