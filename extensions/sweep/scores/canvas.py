@@ -38,6 +38,8 @@ DARK = {
 }
 """Colours by what is drawn with them, light and dark; s0 to s5 are of lines."""
 FONT_PX = 13
+_READERS_FONT = 1.15
+"""How much wider than ours the reader's font may be."""
 
 
 class Canvas(Protocol):
@@ -73,7 +75,7 @@ class SvgCanvas:
         self._parts.append(f'<text class="{ink}" {place}>{html.escape(words)}</text>')
 
     def width(self, words: str) -> float:
-        return self._measure.width(words)
+        return self._measure.width(words) * _READERS_FONT
 
     @property
     def svg(self) -> str:
