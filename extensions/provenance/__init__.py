@@ -10,7 +10,7 @@ from typing import Any
 
 from webui.api import FileContext, ImageContext, PipelineSpec, SettingsSpec, TabSpec, hookimpl
 
-from .params import CheckParams, ProvenanceSettings
+from .params import CheckParams, ProvenanceSettings, accept_check
 from .wanted import is_wanted
 
 
@@ -25,6 +25,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             tab="provenance",
             description="Where a picture or film says it comes from: signed manifest, watermark, recipe.",
             outputs="table",
+            accept=accept_check,
         )
     ]
 

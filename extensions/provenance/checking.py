@@ -9,7 +9,7 @@ from pathlib import Path
 import c2pa
 from PIL import Image
 
-from webui.api import Artifact, Context, FieldError, ParameterError
+from webui.api import Artifact, Context, ParameterError
 
 from . import manifests, watermark
 from .certificates import known_authority
@@ -33,10 +33,8 @@ class Check:
     """One row for each kind of mark, found or not."""
 
     def run(self, params: CheckParams, context: Context) -> Iterator[Artifact]:
-        """Raises ParameterError where no file is given, NotFound."""
-        ref = params.image or params.file
-        if not ref:
-            raise ParameterError([FieldError("image", "is required")])
+        """Raises NotFound."""
+        ref = params.image or params.file or ""
         path = context.open_file(ref)
         authority = known_authority(Path(context.folders(CERTIFICATES)[0]))
         rows = [_manifest_row(path, authority), *_picture_rows(path, ref, context)]

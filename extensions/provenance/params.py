@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from webui.api import Params, boolean, choice, dynamic_choices, file, image, text
+from collections.abc import Mapping
+from typing import Any
+
+from webui.api import (
+    Acceptance,
+    FieldError,
+    ParameterError,
+    Params,
+    boolean,
+    choice,
+    dynamic_choices,
+    file,
+    image,
+    text,
+)
 
 
 class ProvenanceSettings(Params):
@@ -26,3 +40,10 @@ class CheckParams(Params):
 
     image: str | None = image(label="Picture")
     file: str | None = file(label="Film or other file")
+
+
+def accept_check(params: CheckParams, acceptance: Acceptance) -> Mapping[str, Any]:
+    """Raises ParameterError where there is nothing to check."""
+    if not (params.image or params.file):
+        raise ParameterError([FieldError("image", "is required")])
+    return params.model_dump()

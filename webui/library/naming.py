@@ -19,7 +19,7 @@ TEMPORARY_DIR, TRASH_DIR = ".tmp", ".trash"
 
 _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _NAME = re.compile(
-    r"(?P<time>\d{8}-\d{6})_(?P<seed>-?\d{1,20}|none)_(?P<job>[0-9A-Za-z-]{1,64})_(?P<index>\d{4,9})\.(?P<ending>[0-9a-z]{1,10})",
+    r"(?P<time>\d{8}-\d{6})_(?P<seed>-?\d{1,20}|none)_(?P<job>[0-9A-Za-z-]{1,64})_(?P<index>\d{4,9})\.(?P<ending>[0-9a-z]{1,12})",
     re.ASCII,
 )
 ARTIFACT_ID = re.compile(r"[0-9A-Za-z-]{1,64}-[0-9]{1,9}", re.ASCII)
@@ -106,7 +106,7 @@ def media_type(ending: str) -> str:
 def safe_ending(name: str) -> str:
     """The ending of a file's name without its dot, or ``bin`` where it has none that is safe."""
     ending = Path(name).suffix.lower().lstrip(".")
-    return ending if re.fullmatch(r"[0-9a-z]{1,10}", ending, re.ASCII) else "bin"
+    return ending if re.fullmatch(r"[0-9a-z]{1,12}", ending, re.ASCII) else "bin"
 
 
 def inside(root: Path, relative: str) -> Path:

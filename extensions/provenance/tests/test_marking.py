@@ -12,6 +12,7 @@ from PIL import Image
 
 from extensions.provenance import audit, watermark
 from extensions.provenance.tests.extensions.portraits.work import drawn
+from webui.api import ParameterError
 from webui.testing import make_studio, run_pipeline
 
 HERE = Path(__file__).resolve().parent
@@ -128,6 +129,11 @@ def test_where_marking_is_off_the_same_seed_gives_the_same_bytes(run: Any) -> No
     assert pixels[0] == pixels[1]
     assert marked[0].records[0].sha256 != marked[1].records[0].sha256
     assert manifest_of(marked[0].paths[0], "image/png") == ("Valid", "trainedAlgorithmicMedia")
+
+
+def test_there_must_be_something_to_check(run: Any) -> None:
+    with pytest.raises(ParameterError, match="is required"):
+        run("provenance.check")
 
 
 def test_pipelines_are_chosen(run: Any) -> None:

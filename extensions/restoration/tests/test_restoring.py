@@ -198,6 +198,14 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> 
     }
 
 
+def test_training_draws_its_pictures_and_leaves_a_network_that_is_found(studio: Studio) -> None:
+    given = {"task": "scratches", "pictures": 8, "side": 64, "steps": 2, "batch": 1, "crop": 32}
+    outcome = go(studio, given, "restoration.train")
+    assert [one.kind for one in outcome.records] == ["image", "file"]
+    assert task_of(outcome.paths[1]) == "scratches"
+    assert outcome.images[0].width == 6 * 64
+
+
 def test_files_are_told_by_what_they_say_of_themselves(tmp_path: Path) -> None:
     (tmp_path / "restoration").mkdir()
     other = tmp_path / "restoration" / "gfpgan.pth"
