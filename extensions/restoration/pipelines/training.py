@@ -15,7 +15,7 @@ from webui.api import Artifact, Context, JobFailed
 DRAW = "starter.draw"
 HELD_OUT = 1_000_000_000
 """Drawings from this seed on are never trained on."""
-STEPS = {"restorer": 600, "scratches": 300, "colourizer": 300}
+STEPS = {"restorer": 600, "scratches": 700, "colourizer": 800}
 """Of the bundled networks."""
 _ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 _SHEET = 6
