@@ -53,8 +53,8 @@ know the project's own drawings: for photographs take networks that were trained
 
 `python launch.py run restoration.train` with its defaults: 1,000 drawings of 128 pixels from seed 0, damaged anew at
 every step by `extensions/restoration/pictures/degrading.py`; crops of 64, batches of 8, AdamW, an average of the
-weights. The restorer took 600 steps; scratches 300, then on to 700; colours 300, then on to 800: each some minutes of one
-core, and far from what they could learn. No photographs, no data of others.
+weights. The restorer took 600 steps; scratches 300, then on to 700; colours 300, then on to 800: a minute of one core
+each, and far from what they could learn. No photographs, no data of others.
 
 ## Measured
 
