@@ -353,7 +353,7 @@ _PICTURE = "the source"
         ({"lora_1": "watercolour"}, "lora_1_weight", 0.2, 1.0),
         ({"control_1_model": "lines", "control_1_image": _PICTURE}, "control_1_weight", 0.1, 1.0),
         (
-            {"control_1_model": "features", "control_1_image": _PICTURE, "model": "tiny", "width": 64},
+            {"control_1_model": "features", "control_1_image": _PICTURE, "model": "tiny", "width": 64, "height": 64},
             "control_1_weight",
             0.05,
             0.5,
@@ -372,7 +372,7 @@ def test_what_is_attached(
 ) -> None:
     """Weight 0 is the base bit by bit, more weight changes more, batches hold, and nothing stays behind."""
     given = json.loads(json.dumps(asked).replace(_PICTURE, person[0]))
-    own = {name: given[name] for name in ("model", "width") if name in given}
+    own = {name: given[name] for name in ("model", "width", "height") if name in given}
     plain = make(**own)[0]
     made = [make(**given, **{weight: value})[0] for value in (0.0, small, large)]
     distances = [distance(one, plain) for one in made]
