@@ -122,10 +122,10 @@ def measure(work: Path, names: list[str], samples: int, steps: int) -> dict[str,
         told[name] = {"bytes": path.stat().st_size, "scores": _data(scores, "scalar")["scores"]}
         if STARTERS[name]["preset"].startswith("stylegan2"):
             generator, judge = _opened(studio, path), load_judge(BUNDLED / "judge")
-            told[name]["path_length"] = {
-                space: _data(run("metrics.ppl", space="gan.latent", model=ref, walk=space, samples=samples), "scalar")
-                for space in ("w", "z")
-            }
+            told[name]["path_length"] = {}
+            for space in ("w", "z"):
+                walked = run("metrics.ppl", space="gan.latent", model=ref, walk=space, samples=samples)
+                told[name]["path_length"] |= _data(walked, "scalar")["scores"]
             told[name]["projection"] = _projection(run, work, ref, steps)
             told[name]["directions"] = {
                 title: direction(generator, judge, head, values) for title, (head, values) in ATTRIBUTES.items()
@@ -238,7 +238,8 @@ def card(told: Mapping[str, Any]) -> str:
     for name, numbers in told.items():
         if name == "samples":
             continue
-        values = [_shown(row) for row in numbers["scores"].values()]
+        by_key = {row["key"]: row for row in numbers["scores"].values()}
+        values = [_shown(by_key.get(key)) for key in ("fd", "kd", "inception_score")]
         preset = presets()[STARTERS[name]["preset"]].title
         lines.append(f"| `{name}` | {preset} | {numbers['bytes'] // 1024} | {' | '.join(values)} |")
     lines += ["", f"{told['samples']:,} pictures, not truncated, against as many held-out drawings."]
