@@ -13,6 +13,7 @@ from tests.extending.wheels import make_wheel
 from webui.cli.extending.scaffold import new_extension
 from webui.cli.extending.sources import fetch
 from webui.core.errors import NotFound, ParameterError, SetupError
+from webui.core.settings import ROOT
 from webui.plugins.manifest import read_manifest
 
 BROKEN = "raise RuntimeError('this release is broken')\n"
@@ -121,6 +122,13 @@ def test_a_project_is_built_here_and_checked(ext: Ext, packages: Path, tmp_path:
     assert "Building" in told.stderr
     assert version_in(packages / "lifelike_rose") == "0.1.0"
     assert not list(project.glob("*.egg-info"))
+
+
+def test_an_example_is_a_project_too(ext: Ext, packages: Path) -> None:
+    told = ext("install", ROOT / "examples" / "palette", "--yes")
+    assert told.returncode == 0, told.stderr
+    assert version_in(packages / "lifelike_palette") == "1.0.0"
+    assert (packages / "lifelike_palette" / "locale" / "zh-CN.json").exists()
 
 
 def test_what_cannot_be_read_is_refused_before_anything_runs(tmp_path: Path) -> None:
