@@ -130,6 +130,29 @@ def test_a_data_set_is_streamed_with_its_preset(monkeypatch: pytest.MonkeyPatch,
     assert found.picture(1).tobytes() == pictures.picture(1).tobytes()
 
 
+def test_the_library_itself_streams_a_folder_and_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The real library where it is installed; its builders of local files stand in for the hub's answer."""
+    datasets = pytest.importorskip("datasets")
+    folder = write_pictures(tmp_path / "set" / "train", 5, 1)
+    wanted = [picture.tobytes() for picture in folder_set(folder, "set", 1).read(0, lambda one: one)]
+    load = datasets.load_dataset
+    load("imagefolder", data_dir=str(folder.parent), split="train", cache_dir=str(tmp_path / "cache")).to_parquet(
+        str(tmp_path / "rows.parquet")
+    )
+    for builder, said in (
+        ("imagefolder", {"data_dir": str(folder.parent)}),
+        ("parquet", {"data_files": {"train": str(tmp_path / "rows.parquet")}}),
+    ):
+        monkeypatch.setattr(
+            datasets,
+            "load_dataset",
+            lambda _, b=builder, s=said, **asked: load(b, split=asked["split"], streaming=asked["streaming"], **s),
+        )
+        found = HubPictures("wikiart", 5, ONLINE)
+        assert list(found.read(0, lambda one: one.tobytes())) == wanted
+        assert list(found.read(3, lambda one: one.tobytes())) == wanted[3:], "as a run that goes on"
+
+
 def test_offline_no_data_set_is_asked_for() -> None:
     with pytest.raises(JobFailed, match="offline"):
         HubPictures("celeba", 8, SimpleNamespace(offline=True))  # type: ignore[arg-type]
