@@ -15,8 +15,10 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from tests.web_ui.loops import closed_loops
+from webui.api import Params, consent, number
 from webui.core.errors import ParameterError
 from webui.core.parameters import Parameter, WidgetKind, describe
+from webui.core.specs import PipelineSpec
 from webui.core.validating import validate
 from webui.web.services import Services
 from webui.web.ui.arranging import arrange
@@ -284,3 +286,21 @@ def test_a_form_hands_its_settings_over(services: Services, tools: FormServices,
     assert json.loads(draw.hand(chosen, *with_value(draw, "steps", 30)))["send"] == said["send"]
     nobody = gr.EventData(None, {"pipeline": "sketch.draw"})
     assert draw.hand(nobody, *with_value(draw, "steps", 30)) == gr.skip()
+
+
+class AgreedParams(Params):
+    strength: float = number(0.5, label="Strength", minimum=0, maximum=1)
+    consent: bool = consent()
+
+
+def test_consent_is_given_anew_each_time(tools: FormServices) -> None:
+    form = Form(PipelineSpec(id="x.agreed", title="Agreed", params=AgreedParams, run="x:Y", needs_consent=True), tools)
+    with closed_loops(), gr.Blocks(analytics_enabled=False):
+        form.build()
+    event = gr.EventData(None, {"params": {"strength": 0.8, "consent": True}})
+    _, _, *updates = form.apply(event)
+    assert value_of(form, "strength", updates) == 0.8
+    assert value_of(form, "consent", updates) == gr.skip()
+    kept = form.save_preset("agreed", 0.8, True)
+    assert "said" in json.loads(kept[0])
+    assert tools.presets.get("x.agreed", "agreed") == {"strength": 0.8}

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from webui.core.consent import FIELD as CONSENT
 from webui.core.errors import FieldError, LifelikeError, ParameterError
 from webui.core.parameters import FILE_KINDS, Parameter, describe
 from webui.core.specs import PipelineSpec
@@ -220,7 +221,7 @@ class Form:
     def apply(self, event: gr.EventData) -> list[Any]:
         """Set ``params``, as viewer or gallery ask; with ``fresh``, the rest to defaults; with ``start``, run it."""
         asked: dict[str, Any] = getattr(event, "_data", None) or {}
-        known = {row.name for row in self.rows}
+        known = {row.name for row in self.rows} - {CONSENT}  # asked anew for each picture
         params = {name: value for name, value in (asked.get("params") or {}).items() if name in known}
         if asked.get("fresh"):
             automatic = self._automatic({**self.defaults, **params})
@@ -290,7 +291,7 @@ class Form:
 
     def save_preset(self, name: str | None, *values: Any) -> list[Any]:
         """Seeds and files are left out: a preset is a way of working, not one picture."""
-        left_out = {row.name for row in self.rows if row.kind == "seed" or row.kind in FILE_KINDS}
+        left_out = {CONSENT, *(row.name for row in self.rows if row.kind == "seed" or row.kind in FILE_KINDS)}
         try:
             params = {key: value for key, value in self.collect(values, files=False).items() if key not in left_out}
             kept = self._services.presets.save(self.spec.id, name or "", params)
