@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from extensions.metrics.inputs.pictures import PictureSet
 from extensions.metrics.inputs.refs import Asked, open_set
@@ -18,36 +15,13 @@ from extensions.metrics.sets.frechet import Moments
 from webui.api import Artifact, Cancelled, Context, JobFailed, LifelikeError
 
 from . import sections
+from .found import Found
 from .page import Section, page
 from .params import ReportParams
 from .words import Words
 
 _MOST_ARTIFACTS = 64
 """Of a run within this one: more than any of them makes."""
-
-
-@dataclass
-class Found:
-    """What a run within this one told."""
-
-    numbers: dict[str, Any] = field(default_factory=dict)
-    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """By title."""
-    plots: dict[str, dict[str, Any]] = field(default_factory=dict)
-    images: dict[str, Image.Image] = field(default_factory=dict)
-    error: str = ""
-    """Why there is nothing."""
-
-    def take(self, artifact: Artifact) -> None:
-        """Fold one artifact in."""
-        if artifact.kind == "scalar":
-            self.numbers = dict(artifact.data)
-        elif artifact.kind == "table":
-            self.tables[artifact.title] = [dict(row) for row in artifact.data]
-        elif artifact.kind == "plot":
-            self.plots[artifact.title] = dict(artifact.data)
-        elif artifact.kind == "image":
-            self.images[artifact.title] = artifact.data.convert("RGB")
 
 
 class Report:
@@ -205,4 +179,4 @@ def _summary(made: PictureSet, real: PictureSet | Moments, judged: Found, t: Wor
     return " ".join(words)
 
 
-__all__ = ["Found", "Report", "Section"]
+__all__ = ["Report", "Section"]

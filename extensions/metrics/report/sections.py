@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from extensions.metrics.inputs.pictures import PictureSet
 
+from .found import Found
 from .marks import bar, histogram, on_line
 from .page import Html, Section, folded, grid, listing, paragraph, picture, table, text
 from .words import Words
-
-if TYPE_CHECKING:
-    from .making import Found
 
 _SHOWN, _FAILURES, _GROUPS = 24, 12, 12
 _WAYS = {"lower": "lower", "higher": "higher", "near real": "as real", "": ""}
