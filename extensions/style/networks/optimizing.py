@@ -28,6 +28,10 @@ class Search:
     rate: float = 0.03
 
 
+_EDGE = 1 / 512
+"""Of 0..1: half a level of 8 bits, where logits end."""
+
+
 @torch.no_grad()
 def style_targets(encoder: Encoder, references: Sequence[Tensor], shares: Sequence[float]) -> dict[int, Tensor]:
     """Tap -> the weighted mean [1,C,C] of the references' Gram matrices."""
@@ -72,22 +76,33 @@ def search(
 
     ``told(step, picture)`` is called at each step and may raise to end it.
     """
-    picture = start.contiguous().clone().requires_grad_(True)
+    by_curvature = how.way == "lbfgs"
+    # L-BFGS learns from differences of steps, which clamping would falsify: it moves logits, which have no bounds.
+    free = torch.logit(start.clamp(_EDGE, 1 - _EDGE)) if by_curvature else start
+    free = free.contiguous().clone().requires_grad_(True)
+
+    def picture() -> Tensor:
+        return torch.sigmoid(free) if by_curvature else free
 
     def loss() -> Tensor:
-        picture.grad = None
-        kept, styled = losses(encoder, picture, content, styles)
-        whole = kept + how.style * styled + how.smoothness * total_variation(picture)
+        free.grad = None
+        shown = picture()
+        kept, styled = losses(encoder, shown, content, styles)
+        whole = kept + how.style * styled + how.smoothness * total_variation(shown)
         whole.backward()
         return whole
 
-    if how.way == "adam":
-        optimizer: torch.optim.Optimizer = torch.optim.Adam([picture], lr=how.rate)
+    optimizer: torch.optim.Optimizer
+    if by_curvature:
+        optimizer = torch.optim.LBFGS(
+            [free], max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
+        )
     else:
-        optimizer = torch.optim.LBFGS([picture], lr=1.0, max_iter=1, history_size=20, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.Adam([free], lr=how.rate)
     for step in range(how.steps):
         optimizer.step(loss)
-        with torch.no_grad():
-            picture.clamp_(0, 1)
-        told(step + 1, picture.detach())
-    return picture.detach()
+        if not by_curvature:
+            with torch.no_grad():
+                free.clamp_(0, 1)
+        told(step + 1, picture().detach())
+    return picture().detach()

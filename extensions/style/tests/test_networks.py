@@ -58,10 +58,11 @@ def test_tiles_are_the_whole(size: tuple[int, int]) -> None:
     whole = encode(pictures)
     tiled = encoded(encode, pictures, 64)
     assert torch.allclose(tiled, whole, atol=1e-5)
-    drawn = decoder(whole)
+    activations = 4 * torch.randn_like(whole)  # as lively as a trained encoder's
+    drawn = decoder(activations)
     assert drawn.shape == pictures.shape
     assert drawn.std() > 0.1
-    assert (decoded(decoder, whole, 64) - drawn).abs().max() < 1 / 255 / 10
+    assert (decoded(decoder, activations, 64) - drawn).abs().max() < 1 / 255 / 10
 
 
 def test_vgg19_sees_what_torchvisions_sees() -> None:
@@ -110,7 +111,7 @@ def test_a_search_comes_nearer_to_both(way: str) -> None:
     after = losses(encoder, made, wanted, styles)
     assert steps == list(range(1, 13))
     assert float(before[0]) == 0
-    assert float(after[1]) < 0.5 * float(before[1])
+    assert float(after[1]) < 0.3 * float(before[1])
     assert made.min() >= 0
     assert made.max() <= 1
 
