@@ -50,6 +50,17 @@ def drag(page: Page, selector: str, start: tuple[float, float], end: tuple[float
     page.mouse.up()
 
 
+def seen(page: Page, selector: str, wanted: Callable[[np.ndarray], bool]) -> np.ndarray:
+    """What a canvas shows as soon as it is what is ``wanted``; the test's time limit is WAIT_MS."""
+    canvas = page.locator(selector).last
+    for _ in range(WAIT_MS // 250):
+        shown = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")).astype(int)
+        if wanted(shown):
+            return shown
+        page.wait_for_timeout(250)
+    raise AssertionError("the canvas does not show what was waited for")
+
+
 def test_a_sketch_is_drawn_and_becomes_the_beginning(page: Page, server: Server) -> None:
     open_tab(page, "tools")
     open_tab_of_form(page, "sketch-blend")
@@ -145,7 +156,10 @@ def test_inpainting_changes_what_was_painted_over_alone(page: Page, server: Serv
     form = "#f-diffusion-inpaint-"
     expect(page.locator(form + "image canvas").last).to_be_visible()
     expect(page.locator(form + "prompt textarea")).to_have_value(PROMPT)
+    # The editor shows its canvas before the picture is in it, and a picture that comes takes strokes away.
+    bare = seen(page, form + "image canvas", lambda pixels: pixels.std() > 20)
     drag(page, form + "image canvas", (0.35, 0.3), (0.65, 0.3))
+    seen(page, form + "image canvas", lambda pixels: np.abs(pixels - bare).mean() > 1)
     page.locator(form + "prompt textarea").fill("a person with a green hat")
     page.click("#go-diffusion-inpaint")
     made = page.locator("#viewer-diffusion-inpaint .ll-tile[data-artifact]")
