@@ -6,7 +6,9 @@ import json
 import re
 from pathlib import Path
 
+import gradio as gr
 import pytest
+from gradio.i18n import I18nData
 
 from tests.web_ui import words
 from tests.web_ui.loops import closed_loops
@@ -110,3 +112,13 @@ def test_no_static_file_asks_for_anything_from_elsewhere() -> None:
     for path in (ROOT / "webui" / "web" / "ui" / "static").iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|@import|url\(", text), path.name
+
+
+def test_a_text_with_braces_is_not_marked_for_gradio() -> None:
+    """Gradio would show the mark itself in its place."""
+    plain, braced = "Prompt", '[{"box": [40, 30, 90, 100]}]'
+    with closed_loops(), gr.Blocks() as page:
+        box = gr.Textbox(label=plain, placeholder=braced)
+    i18n.mark(page.blocks.values(), {"zh-CN": {plain: "提示词", braced: braced}})
+    assert isinstance(box.label, I18nData)
+    assert box.placeholder == braced

@@ -69,7 +69,8 @@ def mark(blocks: Iterable[Any], tables: Mapping[str, Mapping[str, str]]) -> None
     """Make every label, hint, placeholder and button text of these components that has a translation follow the
     browser's language.
     """
-    known = {text for table in tables.values() for text in table}
+    # Gradio reads a marked text up to its first closing brace: an example in JSON stays as it is.
+    known = {text for table in tables.values() for text in table if "}" not in text}
     for block in blocks:
         for name in _MARKED:
             text = getattr(block, name, None)
