@@ -61,7 +61,7 @@ def finish(page: Page, count: int = 1) -> None:
 def test_a_prompt_becomes_a_picture_with_previews(page: Page, server: Server) -> None:
     assert page.locator("h1").inner_text() == "Lifelike"
     fill_prompt(page, "a quiet harbour")
-    set_slow(page, 0.15)
+    set_slow(page, 0.5)  # a step outlasts what a busy machine's browser needs to show one
     # A busy machine may look too late: the page itself keeps what it showed in between.
     page.evaluate(
         """stage => new MutationObserver(() => {
