@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -93,12 +94,24 @@ def unpacked(latents: torch.Tensor, pipe: Any, width: int, height: int) -> torch
     unknown.
     """
     if latents.ndim == 3 and hasattr(pipe, "_unpack_latents"):
-        latents = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
+        scaled = "vae_scale_factor" in inspect.signature(pipe._unpack_latents).parameters
+        latents = pipe._unpack_latents(latents, height, width, *([pipe.vae_scale_factor] if scaled else []))
+    elif latents.ndim == 3 and hasattr(pipe, "_unpatchify_latents") and hasattr(pipe.vae, "bn"):
+        latents = _unpatched(latents, pipe, width, height)
     if latents.ndim == 5:
         latents = latents[:, :, 0]
     vae = getattr(pipe, "vae", None)
     known = latents.ndim == 4 and vae is not None and latents.shape[1] == latent_channels(vae.config)
     return latents if known else None
+
+
+def _unpatched(latents: torch.Tensor, pipe: Any, width: int, height: int) -> torch.Tensor:
+    """FLUX.2's latents [N, patches, 4C], normalized by running statistics of its VAE, as that VAE's own [N,C,h,w]."""
+    patch_px, vae = 2 * pipe.vae_scale_factor, pipe.vae
+    grid = latents.mT.reshape(latents.shape[0], -1, height // patch_px, width // patch_px)
+    mean, variance = (row.view(1, -1, 1, 1).to(grid) for row in (vae.bn.running_mean, vae.bn.running_var))
+    plain: torch.Tensor = pipe._unpatchify_latents(grid * (variance + vae.config.batch_norm_eps).sqrt() + mean)
+    return plain
 
 
 def _scale(scheduler: Any) -> float:

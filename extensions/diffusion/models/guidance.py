@@ -62,7 +62,7 @@ def _scale_note(argument: str, known: Mapping[str, Any], plan: Plan, scale: floa
     if scale is None or scale <= 1.0:
         return ""
     distilled = plan.config("transformer").get("guidance_embeds") is False
-    if "true_cfg_scale" in known and distilled:
+    if ("true_cfg_scale" in known and distilled) or plan.options.get("is_distilled"):
         return "This model was distilled without guidance: the guidance scale was ignored."
     consistency = plan.sources.get("scheduler", (None, "", ""))[2] in ("LCMScheduler", "TCDScheduler")
     if consistency and not plan.config("unet").get("time_cond_proj_dim") and scale > _CONSISTENCY_LIMIT:

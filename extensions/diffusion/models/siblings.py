@@ -11,6 +11,10 @@ from webui.api import ModelError
 from .loading import Plan
 
 _MARKS = {"img2img": ("Img2Img",), "inpaint": ("Inpaint", "Inpainting")}
+_NO_EDITORS = ("Upscale", "Refiner", "Video", "Animate", "Prior", "Layered", "DualGuided", "UniDiffuser")
+"""Marks of classes that take a picture and a prompt and make something else of them than one changed picture."""
+_OTHER_INPUTS = frozenset({"strength", "num_frames", "noise_level", "mask_image", "controlnet", "adapter"})
+"""Arguments of pipelines for other tasks with a picture."""
 
 
 def sibling(plan: Plan, task: str) -> Any:
@@ -41,6 +45,15 @@ def reads_pictures(cls: Any) -> bool:
     return "image" in known and "strength" not in known and ("noise_level" in known or "prompt" not in known) and (
         "image_encoder" in inspect.signature(cls.__init__).parameters
     )
+
+
+def edits(cls: Any) -> bool:
+    """Whether a pipeline class changes a picture as its prompt says: it takes both, and no strength. Some of these
+    (FLUX.2) draw without a picture as well.
+    """
+    known = {*inspect.signature(cls.__call__).parameters, *inspect.signature(cls.__init__).parameters}
+    named = any(mark in cls.__name__ for mark in _NO_EDITORS)
+    return {"image", "prompt"} <= known and not named and not known & _OTHER_INPUTS and not reads_pictures(cls)
 
 
 def as_class(plan: Plan, cls: Any) -> Plan:

@@ -234,7 +234,13 @@ def _borrowed(model: ResolvedModel, path: Path, shapes: Shapes, models: Models) 
             hint=f"Put a diffusers folder of the same model (family {model.family}) anywhere below models/; its "
             "denoiser may be of another training, but must be of the same size.",
         )
-    _, folder, index = min(rows, key=lambda row: (getattr(row[0], "kind", "") != "text_to_image", row[0].ref))
+    editor = "edit" in path.stem.lower()  # its tensors are those of the model that it was trained from
+
+    def rank(row: tuple[ResolvedModel, Path, Mapping[str, Any]]) -> tuple[bool, bool, str]:
+        fitting = ("Edit" in str(row[2].get("_class_name"))) == editor
+        return not fitting, getattr(row[0], "kind", "") != "text_to_image", row[0].ref
+
+    _, folder, index = min(rows, key=rank)
     places = {name: folder / name for name, said in index.items() if isinstance(said, list) and said[0] is not None}
     changes = told(class_name, inner, read_config(folder / "transformer" / "config.json"))
     note = f"Everything but the denoiser comes from {folder.name}."

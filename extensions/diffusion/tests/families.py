@@ -27,12 +27,12 @@ def save(folder: Path, pipe: Any) -> Path:
     return folder
 
 
-def byte_tokenizer() -> Any:
-    """A tokenizer of single bytes with a chat template: in the place of T5's, Gemma's and Qwen's."""
+def byte_tokenizer(more: tuple[str, ...] = ()) -> Any:
+    """A tokenizer of single bytes with a chat template and ``more`` marks: in the place of T5's, Gemma's and Qwen's."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokens = [*_SPECIALS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokens = [*_SPECIALS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *more]
     inner = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=[]))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
@@ -54,7 +54,7 @@ def t5(name: str = "T5EncoderModel") -> Any:
     ).eval()
 
 
-def language_model(name: str) -> Any:
+def language_model(name: str, layers: int = 2) -> Any:
     """A decoder that reads the prompt, 32 wide."""
     import transformers
 
@@ -64,7 +64,7 @@ def language_model(name: str) -> Any:
         vocab_size=_VOCABULARY,
         hidden_size=32,
         intermediate_size=37,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=8,

@@ -224,7 +224,23 @@ def sd3(folder: Path, layers: int = 1) -> Path:
 def flux(folder: Path) -> Path:
     """FLUX's layout with packed latents and guidance embedded; its T5 is a tiny one without a real tokenizer."""
     prepare()
-    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+    from diffusers import FluxPipeline
+
+    FluxPipeline(**_flux_parts(folder)).save_pretrained(str(folder))
+    return folder
+
+
+def flux_kontext(folder: Path) -> Path:
+    """FLUX Kontext: FLUX's parts, told a picture beside the instruction."""
+    prepare()
+    from diffusers import FluxKontextPipeline
+
+    FluxKontextPipeline(**_flux_parts(folder)).save_pretrained(str(folder))
+    return folder
+
+
+def _flux_parts(folder: Path) -> dict[str, Any]:
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
     from transformers import T5Config, T5EncoderModel
 
     torch.manual_seed(5)
@@ -241,14 +257,12 @@ def flux(folder: Path) -> Path:
         guidance_embeds=True,
     ).eval()
     t5 = T5Config(vocab_size=514, d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4, pad_token_id=0)
-    pipe = FluxPipeline(
-        transformer=transformer,
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
-        vae=vae(shift_factor=0.05, scaling_factor=1.5),
-        text_encoder=text_encoder(),
-        text_encoder_2=T5EncoderModel(t5).eval(),
-        tokenizer=make_tokenizer(folder / "tokenizer"),
-        tokenizer_2=make_tokenizer(folder / "tokenizer_2"),
-    )
-    pipe.save_pretrained(str(folder))
-    return folder
+    return {
+        "transformer": transformer,
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        "vae": vae(shift_factor=0.05, scaling_factor=1.5),
+        "text_encoder": text_encoder(),
+        "text_encoder_2": T5EncoderModel(t5).eval(),
+        "tokenizer": make_tokenizer(folder / "tokenizer"),
+        "tokenizer_2": make_tokenizer(folder / "tokenizer_2"),
+    }
