@@ -79,6 +79,14 @@ def test_what_is_wrong_with_a_field_is_translated(built_in: ExtensionHost, table
         assert sorted(text for text in said if _SLOT.sub("{}", text) not in shapes) == []
 
 
+def test_warnings_of_jobs_are_translated(built_in: ExtensionHost, tables: dict[str, dict[str, str]]) -> None:
+    said = words.of_warnings(Path(one.path) for one in built_in.extensions if one.path)
+    assert len(said) > 30
+    for table in tables.values():
+        shapes = {_SLOT.sub("{}", text) for text in table}
+        assert sorted(text for text in said if text not in shapes) == []
+
+
 def test_translations_keep_their_slots(tables: dict[str, dict[str, str]]) -> None:
     for table in tables.values():
         for text, translated in table.items():

@@ -64,6 +64,16 @@ def of_field_errors(folders: Iterable[Path]) -> set[str]:
     return found
 
 
+def of_warnings(folders: Iterable[Path]) -> set[str]:
+    """Texts of ``context.warn``, as they are written, with {} for each value; not those that are another's words."""
+    found: set[str] = set()
+    for path in (one for folder in folders for one in folder.rglob("*.py") if "tests" not in one.parts):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "warn" and node.args:
+                found |= _templates(node.args[0])
+    return found
+
+
 def _templates(node: ast.AST | None) -> set[str]:
     """A text of the source with {} for what is filled in; nothing where it is another's."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
