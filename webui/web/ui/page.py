@@ -14,7 +14,7 @@ from webui.core.errors import Forbidden
 from webui.web.principal import asking
 from webui.web.services import Services
 
-from . import head, i18n, routes, shell
+from . import head, i18n, routes, sessions, shell
 from .forms import FormServices
 from .options import ModelOptions
 from .presets import PresetStore
@@ -84,5 +84,6 @@ def mount(app: FastAPI, services: Services) -> FastAPI:
     lines = head.first_lines(head.config(tabs, tables, services.settings.locale, services.settings.root_path))
     for route in app.router.routes:
         if isinstance(route, Mount) and route.path == "":
+            sessions.bound(page, route.app)
             route.app = head.HeadFirst(route.app, lines)
     return app
