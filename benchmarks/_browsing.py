@@ -72,6 +72,7 @@ class Browser:
         headers = {"Sec-Fetch-Site": "same-origin", "Accept-Encoding": "gzip"}
         self._http = httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=60)
         self._streams = httpx.AsyncClient(base_url=base, headers=headers, timeout=httpx.Timeout(60, read=None))
+        self._free = asyncio.Semaphore(CONNECTIONS)
         self._cached: set[str] = set()
         self._open: set[asyncio.Task[None]] = set()
         self._own: dict[str, str] = {}
@@ -110,15 +111,17 @@ class Browser:
     # --- what is asked
 
     async def _ask(self, what: str, method: str, path: str, **said: Any) -> httpx.Response:
-        began = time.perf_counter()
-        try:
-            answer = await self._http.request(method, path, **said)
-        except (httpx.RemoteProtocolError, httpx.ReadError):
-            # The server closed an idle connection in the same moment: browsers send it once more, on a new one.
-            answer = await self._http.request(method, path, **said)
+        async with self._free:  # what waits for one of the browser's own connections was not asked yet
+            began = time.perf_counter()
+            try:
+                answer = await self._http.request(method, path, **said)
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                # The server closed an idle connection in the same moment: browsers send it once more, on a new one.
+                answer = await self._http.request(method, path, **said)
+            took = time.perf_counter() - began
         seen = self._seen
         if seen.measuring:
-            seen.seconds[what].append(time.perf_counter() - began)
+            seen.seconds[what].append(took)
         seen.statuses[answer.status_code] += 1
         if answer.status_code >= 400 and answer.status_code not in (404, 409):
             seen.broken.append(f"{answer.status_code} {method} {path}: {answer.text[:200]}")
@@ -152,7 +155,7 @@ class Browser:
         if self._form is None:
             raise LookupError("the page has no form of brush.strokes")
         function, stage, fields = self._form
-        values = {"prompt": "waves", "batch_count": self._chance.randint(1, 3), "steps": self._chance.randint(3, 9)}
+        values = {"prompt": "waves", "batch_count": self._chance.randint(1, 3), "steps": self._chance.randint(10, 25)}
         body = {
             "fn_index": function,
             "data": [values.get(name, default) for name, default in fields.items()],

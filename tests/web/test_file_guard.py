@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -30,7 +31,7 @@ def uploads(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(uploads: Path) -> TestClient:
     async def echo(request: Request) -> Response:
-        return PlainTextResponse(await request.body())
+        return JSONResponse(from_json(body)) if (body := await request.body())[:1] == b"[" else PlainTextResponse(body)
 
     app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST"])])
     app.add_middleware(FileGuard, uploads=uploads)
@@ -43,6 +44,8 @@ def _event(path: str) -> dict[str, Any]:
 
 def test_an_uploaded_file_passes_whole(client: TestClient, uploads: Path) -> None:
     event = _event(str(uploads / "picture.png"))
+    assert client.post("/gradio_api/queue/join", json=event).status_code == 403, "nobody uploaded or saw it yet"
+    assert client.post("/gradio_api/upload", json=[str(uploads / "picture.png")]).status_code == 200
     answer = client.post("/gradio_api/queue/join", json=event)
     assert (answer.status_code, answer.request.content) == (200, answer.content)
 

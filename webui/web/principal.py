@@ -18,7 +18,7 @@ from webui.accounts.people import SCOPES, Account, Role, Scope
 from webui.core.errors import Forbidden
 from webui.core.guests import OWNER, UNBOUNDED, Quota, folder_of_guest
 
-_SCOPE_KEY = "lifelike.principal"
+SCOPE_KEY = "lifelike.principal"
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ def of_token(account: Account, scopes: frozenset[Scope]) -> Principal:
 
 
 def put_on(scope: MutableMapping[str, Any], principal: Principal) -> None:
-    scope[_SCOPE_KEY] = principal
+    scope[SCOPE_KEY] = principal
 
 
 def of_request(connection: HTTPConnection | None) -> Principal | None:
     """Who sent a request; None where the guard let nobody in."""
-    principal = connection.scope.get(_SCOPE_KEY) if connection is not None else None
+    principal = connection.scope.get(SCOPE_KEY) if connection is not None else None
     return principal if isinstance(principal, Principal) else None
