@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from webui.core.errors import NotFound, SetupError
 from webui.core.jobs import ArtifactRecord
+from webui.core.revisions import revision_of
 from webui.library import schema
 from webui.library.index import Index
 from webui.library.marks import Marks
@@ -332,7 +333,7 @@ def test_an_upgrade_from_the_first_revision_keeps_and_finds_everything(tmp_path:
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         schema.migrate(connection, "0001")
-        assert schema.revision_of(connection) == "0001"
+        assert revision_of(connection) == "0001"
         connection.exec_driver_sql(
             "INSERT INTO artifacts (n, id, job_id, position, kind, path, media_type, size_bytes, sha256, pipeline,"
             " title, created_at) VALUES (7, 'a-0', 'a', 0, 'image', 'x.png', 'image/png', 1, '', 'p.q', 'Old', 1.0)"
@@ -346,7 +347,7 @@ def test_an_upgrade_from_the_first_revision_keeps_and_finds_everything(tmp_path:
     assert found(index, "red cat old guidance_scale:7.5 -strength:0..1") == ["a-0"]
     assert index.recipe("a-0") == recipe
     with index._engine.connect() as connection:
-        assert schema.revision_of(connection) == schema.HEAD
+        assert revision_of(connection) == schema.HEAD
     index.close()
 
 

@@ -1,7 +1,4 @@
-"""Below the store: its tables as Core sees them, and a database brought to the newest revision when it is opened.
-
-Alembic takes longer to import than everything else here, so it is imported only where a revision is missing.
-"""
+"""Below the store: its tables as Core sees them, and a database brought to the newest revision when it is opened."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from webui.core import revisions
 from webui.core.errors import SetupError
 
 HEAD = "0001"
@@ -65,54 +63,20 @@ def open_database(path: Path) -> sa.Engine:
     sa.event.listen(engine, "connect", _prepare)
     try:
         with engine.connect() as connection:
-            _migrate(connection, path)
+            revisions.migrate(connection, MIGRATIONS, HEAD)
     except sa.exc.DatabaseError as error:
         engine.dispose()
         raise SetupError(
             f"cannot use the accounts in {path}: {error.orig}.",
             hint="If the file is damaged, move it away and make the accounts anew: launch.py user add NAME --owner",
         ) from error
-    except SetupError:
+    except revisions.UnknownRevision as error:
         engine.dispose()
-        raise
-    return engine
-
-
-def revision_of(connection: sa.Connection) -> str:
-    """The revision of an open database, empty for one that is new."""
-    known = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").first()
-    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first() if known else None
-    return str(row[0]) if row else ""
-
-
-def _migrate(connection: sa.Connection, path: Path) -> None:
-    if revision_of(connection) == HEAD:
-        return
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    try:
-        if revision_of(connection) != HEAD:  # another process may have been faster
-            _upgrade(connection, path)
-        connection.exec_driver_sql("COMMIT")
-    except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
-        raise
-
-
-def _upgrade(connection: sa.Connection, path: Path) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util.exc import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, HEAD)
-    except CommandError as error:
         raise SetupError(
-            f"the accounts in {path} have revision {revision_of(connection)!r}, unknown to this version ({error}).",
+            f"the accounts in {path} have {error}.",
             hint="Update the application, or move the file away and make the accounts anew.",
         ) from error
+    return engine
 
 
 def _prepare(connection: object, _record: object) -> None:

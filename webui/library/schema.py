@@ -1,7 +1,4 @@
-"""Below ``index``: its tables as Core sees them, and a database brought to the newest revision when it is opened.
-
-Alembic takes longer to import than everything else here, so it is imported only where a revision is missing.
-"""
+"""Below ``index``: its tables as Core sees them, and a database brought to the newest revision when it is opened."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from webui.core import revisions
 from webui.core.errors import SetupError
 
 HEAD = "0004"
@@ -48,47 +46,16 @@ SEARCH = sa.Table("search", _METADATA, sa.Column("rowid", sa.Integer, primary_ke
 """``rowid`` is ``n``; the text is normalised by ``query.normalise``."""
 
 
-def revision_of(connection: sa.Connection) -> str:
-    """The revision of an open database, empty for one that is new. Raises sqlalchemy.exc.DatabaseError for a file that
-    is none.
-    """
-    known = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").first()
-    if known is None:
-        return ""
-    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
-    return str(row[0]) if row else ""
-
-
 def migrate(connection: sa.Connection, target: str = HEAD) -> None:
     """Bring an open database, in autocommit mode, to ``target``: wholly or not at all.
 
     Raises SetupError for a database of a newer program, whose revision is not known here.
     """
-    if revision_of(connection) == target:
-        return
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        if revision_of(connection) != target:  # another process may have been faster
-            _upgrade(connection, target)
-        connection.exec_driver_sql("COMMIT")
-    except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
-        raise
-
-
-def _upgrade(connection: sa.Connection, target: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util.exc import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, target)
-    except CommandError as error:
+        revisions.migrate(connection, MIGRATIONS, target)
+    except revisions.UnknownRevision as error:
         raise SetupError(
-            f"the library's index has revision {revision_of(connection)!r}, unknown to this version ({error}).",
+            f"the library's index has {error}.",
             hint="Update the application, or move the index file away and run `library rebuild`.",
         ) from error
 

@@ -1,4 +1,4 @@
-"""Run by Alembic to apply revisions over the connection of ``webui.library.schema``, whose transaction it is."""
+"""Run by Alembic to apply revisions over the connection of ``webui.core.revisions``, whose transaction it is."""
 
 from alembic import context
 
