@@ -10,6 +10,7 @@ python -m scripts.gan_starters measure --work DIR [--only avatars ...] [--sample
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import shutil
@@ -69,7 +70,7 @@ def train(work: Path, names: list[str], share: float, measured: int) -> dict[str
         outcome = run_pipeline("gan.train", {}, work, studio=studio, job=job)
         if outcome.state != "done":
             raise SystemExit(f"{name}: {outcome.state}. {outcome.error}")
-        told[name] = _data(outcome, "table")
+        told[name] = _rows(outcome)
     return told
 
 
@@ -205,6 +206,13 @@ def _opened(studio: Any, path: Path) -> Generator:
             return {}
 
     return Generator(Held(load(Files(), path, "")))
+
+
+def _rows(outcome: Outcome) -> list[dict[str, str]]:
+    """The table of a run."""
+    record = next(one for one in outcome.records if one.kind == "table")
+    with outcome.studio.files.path_of(record).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _data(outcome: Outcome, kind: str) -> Any:
