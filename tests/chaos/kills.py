@@ -30,7 +30,8 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     try:
         for _ in range(kills):
             _arrive(server, ledger, chance)
-            time.sleep(chance.uniform(0.05, 0.8))
+            # From before a worker is up to the middle of its third job, say.
+            time.sleep(chance.choice([chance.uniform(0.05, 0.8), chance.uniform(2.0, 5.0)]))
             ledger.note(server)
             if chance.random() < 0.3:
                 server.kill()
@@ -58,7 +59,7 @@ def _arrive(server: Server, ledger: Ledger, chance: random.Random) -> None:
             steps=chance.randint(1, 6),
             pause_s=chance.choice([0.0, 0.01, 0.05]),
             seed=chance.randint(0, 10_000),
-            mood=chance.choice(["calm", "calm", "calm", "calm", "raises", "rubbish"]),
+            mood=chance.choice(["calm"] * 10 + ["raises", "rubbish"]),
         )
         ledger.asked[job] = count
         if chance.random() < 0.15:

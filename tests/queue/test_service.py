@@ -210,15 +210,15 @@ def test_a_killed_worker_costs_one_attempt_and_no_picture(serve: Serve, tmp_path
     assert finished.started_at >= done.finished_at, "the interrupted job goes first"
 
 
-def test_a_job_that_kills_its_worker_twice_fails_with_the_reason(serve: Serve) -> None:
+def test_a_job_that_kills_its_worker_twice_after_its_last_picture_fails_with_the_reason(serve: Serve) -> None:
     jobs = serve()
     job, other = jobs.submit("fake.draw", {"images": 2, "at": 1, "die": "always"}), jobs.submit("fake.draw", {})
     failed = ended(jobs, job)
-    assert (failed.state, failed.attempts, len(failed.artifacts)) == (JobState.FAILED, 2, 1)
+    assert (failed.state, failed.attempts, len(failed.artifacts)) == (JobState.FAILED, 3, 1)
     assert failed.error is not None
     assert failed.error.kind == "WorkerDied"
     assert "SIGKILL" in failed.error.message
-    assert "attempt 2" in failed.error.message
+    assert "attempt 3" in failed.error.message
     assert "memory" in failed.error.hint
     assert failed.error.traceback == "about to fall over"
     assert ended(jobs, other).state is JobState.DONE

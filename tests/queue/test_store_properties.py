@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from webui.core.errors import Conflict
 from webui.core.jobs import ErrorInfo, Job, JobCancelled, JobDone, JobFailedEvent, JobState
-from webui.queue.store import MAX_ATTEMPTS, JobStore
+from webui.queue.store import MAX_ATTEMPTS, MAX_STARTS, JobStore
 
 Q, R, D, F, C = JobState.QUEUED, JobState.RUNNING, JobState.DONE, JobState.FAILED, JobState.CANCELLED
 LEGAL = {Q: {Q, R, C}, R: {R, Q, D, F, C}, D: {D}, F: {F, Q}, C: {C, Q}}
@@ -113,11 +113,11 @@ class Model(RuleBasedStateMachine):
         if self.states[job_id] is not R:
             assert not self.store.apply(JobDone(job_id=job_id))
 
-    def expect_interrupted(self, job_id: str, counts: bool) -> None:
+    def expect_interrupted(self, job_id: str, counts: bool, limit: int = MAX_ATTEMPTS) -> None:
         self.running.remove(job_id)
         if job_id in self.unwanted:
             self.states[job_id] = C
-        elif counts and self.attempts[job_id] >= MAX_ATTEMPTS:
+        elif counts and self.attempts[job_id] >= limit:
             self.states[job_id] = F
         else:
             self.attempts[job_id] -= 0 if counts else 1
@@ -136,7 +136,7 @@ class Model(RuleBasedStateMachine):
         self.store.close()
         self.store = JobStore(self.folder / "queue.sqlite3")
         for job_id in sorted(self.running):
-            self.expect_interrupted(job_id, counts=True)
+            self.expect_interrupted(job_id, counts=True, limit=MAX_STARTS)
         self.store.recover()
 
     @precondition(lambda self: self.states)

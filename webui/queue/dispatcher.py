@@ -33,7 +33,7 @@ from webui.core.parameters import describe
 from webui.core.specs import PipelineSpec
 from webui.queue.executors import Executor
 from webui.queue.recorder import Recorder
-from webui.queue.store import Claim
+from webui.queue.store import MAX_ATTEMPTS, MAX_STARTS, Claim
 
 log = logging.getLogger(__name__)
 
@@ -314,7 +314,7 @@ class Dispatcher:
     def _died(self, run: _Run, died: WorkerDied) -> None:
         """The worker is gone: settle what becomes of the job."""
         job, words = run.job, "\n".join(getattr(died, "__notes__", ()))
-        self._recorder.reconcile(job)
+        made = len(self._recorder.reconcile(job))
         if run.verdict == "stopped":
             self._recorder.interrupt(job.id, ErrorInfo(kind="WorkerDied", message=died.message), counts=False)
         elif run.verdict == "cancelled":
@@ -326,7 +326,9 @@ class Dispatcher:
             log.error("job %s, attempt %d: %s\n%s", job.id, job.attempts, died, words)
             message = f"{died.message} It was attempt {job.attempts} at this job."
             error = ErrorInfo(kind="WorkerDied", message=message, hint=died.hint, traceback=words)
-            if self._recorder.interrupt(job.id, error).state is JobState.QUEUED:
+            # What gets on is not what kills workers, and what had not begun neither.
+            limit = made + (MAX_ATTEMPTS if run.began_at is not None else MAX_STARTS)
+            if self._recorder.interrupt(job.id, error, attempts=limit).state is JobState.QUEUED:
                 warning = f"{died.message} The job is run again, from what is finished."
                 self._recorder.record(job, JobWarning(job_id=job.id, message=warning))
         if run.verdict in ("cancelled", "overdue"):

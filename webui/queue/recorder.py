@@ -22,7 +22,7 @@ from webui.core.jobs import (
     JobState,
 )
 from webui.queue.hub import EventHub
-from webui.queue.store import Claim, JobStore
+from webui.queue.store import MAX_ATTEMPTS, Claim, JobStore
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +85,10 @@ class Recorder:
             self._tell_state(job)
             return job
 
-    def interrupt(self, job_id: str, error: ErrorInfo, *, counts: bool = True) -> Job:
+    def interrupt(self, job_id: str, error: ErrorInfo, *, counts: bool = True, attempts: int = MAX_ATTEMPTS) -> Job:
         """``JobStore.interrupt``, told. Raises NotFound."""
         with self._moving:
-            job = self.store.interrupt(job_id, error, counts=counts)
+            job = self.store.interrupt(job_id, error, counts=counts, attempts=attempts)
             self._tell_state(job)
         self._places_moved()
         return job

@@ -39,7 +39,9 @@ from webui.core.jobs import (
 from webui.queue.schema import connect, take_ownership
 
 MAX_ATTEMPTS = 2
-"""A job whose worker or server died goes back to the queue until it was tried this often."""
+"""A job whose worker died goes back to the queue until it was tried this often, and once more for each artifact."""
+MAX_STARTS = 6
+"""And this often where the death says nothing of the job: the server's, or a worker's before it took the job up."""
 
 _MAX_WARNINGS = 100
 _ENDED = tuple(state for state in JobState if state.ended)
@@ -316,9 +318,9 @@ class JobStore:
             self._progress.pop(job_id, None)
             return moved
 
-    def interrupt(self, job_id: str, error: ErrorInfo, *, counts: bool = True) -> Job:
+    def interrupt(self, job_id: str, error: ErrorInfo, *, counts: bool = True, attempts: int = MAX_ATTEMPTS) -> Job:
         """A running job lost its worker: back to the queue, or cancelled where that was wanted, or failed with
-        ``error`` where it was tried ``MAX_ATTEMPTS`` times. ``counts=False``: nothing went wrong, do not count this
+        ``error`` where it was tried ``attempts`` times. ``counts=False``: nothing went wrong, do not count this
         attempt. A job that is not running stays as it is. Raises NotFound.
         """
         with self._transaction() as db:
@@ -326,11 +328,11 @@ class JobStore:
             if row["state"] == JobState.RUNNING:
                 if row["cancel_requested"]:
                     _set(db, job_id, state=JobState.CANCELLED, finished_at=time.time())
-                elif counts and row["attempts"] >= MAX_ATTEMPTS:
+                elif counts and row["attempts"] >= attempts:
                     _set(db, job_id, state=JobState.FAILED, error=error.model_dump_json(), finished_at=time.time())
                 else:
-                    attempts = row["attempts"] - (0 if counts else 1)
-                    _set(db, job_id, state=JobState.QUEUED, interrupted=1, attempts=attempts, progress="{}")
+                    tried = row["attempts"] - (0 if counts else 1)
+                    _set(db, job_id, state=JobState.QUEUED, interrupted=1, attempts=tried, progress="{}")
                 self._progress.pop(job_id, None)
             return self.get(job_id)
 
@@ -342,10 +344,11 @@ class JobStore:
         """
         error = ErrorInfo(
             kind="WorkerDied",
-            message=f"the server ended {MAX_ATTEMPTS} times while this job ran, so it is not tried again.",
+            message=f"the server ended {MAX_STARTS} times while this job ran, so it is not tried again.",
             hint="If the job is the cause (memory, a driver), ask for less; else run it again: it goes on.",
         )
-        return [self.interrupt(job.id, error) for job in self.page(JobState.RUNNING, limit=2**31)]
+        running = self.page(JobState.RUNNING, limit=2**31)
+        return [self.interrupt(job.id, error, attempts=MAX_STARTS) for job in running]
 
     def request_cancel(self, job_id: str) -> Job:
         """A waiting job is cancelled at once; a running one is marked, and its dispatcher must end it; an ended one
