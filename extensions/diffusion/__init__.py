@@ -20,7 +20,7 @@ from webui.api import (
 )
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
-from .params_pictures import Edit, Img2Img, Inpaint, Upscale, Variation
+from .params_pictures import Edit, Img2Img, Inpaint, Reword, Upscale, Variation
 from .prompts import reading, routes
 from .prompts.styles import style_names, style_texts
 
@@ -67,6 +67,14 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.diffusion.pipelines.edit:EditPipeline",
             tab="img2img",
             description="Changes a picture as an instruction says, with models made for it.",
+        ),
+        PipelineSpec(
+            id="diffusion.reword",
+            title="Change words",
+            params=Reword,
+            run="extensions.diffusion.pipelines.reword:RewordPipeline",
+            tab="img2img",
+            description="A picture under its own words, then under others: what they share stays in its place.",
         ),
         PipelineSpec(
             id="diffusion.variation",

@@ -152,6 +152,69 @@ class Edit(Drawn, Made, PictureSized, Prompted, Source):
     )
 
 
+class Reword(declare.Params):
+    """Prompt-to-prompt on a picture that is there."""
+
+    image: str = declare.image(..., label="Picture", help="Paint over what alone may change", mask="mask")
+    mask: str | None = declare.image(None, label="Mask", help="White: what alone may change; empty: all of it")
+    before: str = declare.prompt(
+        label="What it shows", help="In the words that the model knows; the closer, the better", rows=2
+    )
+    prompt: str = declare.prompt(
+        label="What it should show", help="The same words, with some changed, added or left out", rows=2
+    )
+    negative_prompt: str = declare.prompt(
+        label="Negative prompt", help="Empty: what the picture shows, which keeps the rest best", rows=2, negative=True
+    )
+    model: str = declare.model(kind="text_to_image", help="Stable Diffusion 1, 2, XL or the starter; empty: the first")
+    steps: int = declare.integer(30, minimum=1, maximum=200, label="Steps", help="As many down as up")
+    guidance_scale: float | None = declare.number(
+        None,
+        minimum=0.0,
+        maximum=30.0,
+        step=0.1,
+        label="Guidance scale",
+        auto=7.0,
+        help="How far away from the words before; empty: the model's own, else 7",
+    )
+    cross_keep: float = declare.number(
+        0.8,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.05,
+        label="Words keep their places for",
+        help="The share of the steps in which words attend to where the old ones did; less lets shapes change",
+    )
+    self_keep: float = declare.number(
+        0.4,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.05,
+        label="Layout is kept for",
+        help="The share of the steps in which places attend to one another as before; less lets more change",
+    )
+    emphasis: str = declare.text(
+        "", label="Emphasis", help="Words of the new text and factors, such as blue: 2, hat: 0.5", max_length=500
+    )
+    refinements: int = declare.integer(
+        1,
+        minimum=0,
+        maximum=8,
+        label="Refinements of the inversion",
+        advanced=True,
+        help="Each asks the model once more a step, and loses less",
+    )
+    corrected: bool = declare.boolean(
+        True, label="Correct the inversion", advanced=True, help="The same words then give the same picture, exactly"
+    )
+    measured: bool = declare.boolean(
+        False, label="Measure the inversion", advanced=True, help="By drawing it once more with the words before"
+    )
+    edge: int | None = declare.size(
+        None, label="Longer side", auto=None, help="To work at, in pixels; empty: as it suits the model"
+    )
+
+
 class Variation(Drawn, Made, PictureSized, Prompted, Source):
     """Variations of a picture."""
 
