@@ -113,7 +113,7 @@ class TrainParams(Params):
 
     task: str = declare.choice(
         "all",
-        {"all": "All", "scratches": "Scratches", "restorer": "Noise, JPEG and blur", "colourizer": "Colours"},
+        {"all": "All", "scratches": "Scratches", "restorer": "Noise and JPEG", "colourizer": "Colours"},
         label="Network",
     )
     source: str = declare.folder(label="Folder of clean pictures", help="Empty: drawings of the starter's world")

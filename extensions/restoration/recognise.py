@@ -13,7 +13,7 @@ ANY = "restoration|upscaler"
 TASK_KEY = "lifelike.restoration"
 """In the metadata of our own safetensors: which of ``networks.unet.TASKS`` it does."""
 FAMILY = "lifelike-"
-TITLES = {"restorer": "Noise, JPEG and blur", "colourizer": "Colours", "scratches": "Scratches"}
+TITLES = {"restorer": "Noise and JPEG", "colourizer": "Colours", "scratches": "Scratches"}
 _HEADER_LIMIT_BYTES = 2**22
 
 

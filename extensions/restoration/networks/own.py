@@ -55,11 +55,9 @@ def component(path: Path, task: str, context: Context) -> Component:
     return Component(ComponentKey.of(path, f"restoration-{task}", "float32"), load)
 
 
-def restored(
-    network: nn.Module, pixels: Pixels, levels: tuple[float, float, float], tile: int, progress: Progress
-) -> Pixels:
-    """Without noise, JPEG marks and blur of these levels, 0..1 each; 0 leaves that kind alone."""
-    maps = np.broadcast_to(np.float32(levels), pixels.shape)
+def restored(network: nn.Module, pixels: Pixels, levels: tuple[float, float], tile: int, progress: Progress) -> Pixels:
+    """Without noise and JPEG marks of these levels, 0..1 each; 0 leaves that kind alone."""
+    maps = np.broadcast_to(np.float32(levels), (*pixels.shape[:2], 2))
     return np.clip(in_tiles(network, np.concatenate([pixels, maps], axis=-1), tile=tile, progress=progress), 0, 1)
 
 

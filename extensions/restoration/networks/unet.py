@@ -31,8 +31,8 @@ class Task:
 
 
 TASKS = {
-    # RGB, then how much noise, JPEG and blur there is (0..1, the same everywhere) -> RGB
-    "restorer": Task(6, 3, (24, 40, 64), gain=0.25, residual=True),
+    # RGB, then how much noise and JPEG there is (0..1, the same everywhere) -> RGB, as blurred as it was
+    "restorer": Task(5, 3, (24, 40, 64), gain=0.25, residual=True),
     # L / 100, hinted a and b / 110, where hints are (0 or 1) -> a and b / 110
     "colourizer": Task(4, 2, (24, 40, 56, 56), gain=0.3),
     # RGB -> the logit of a scratch

@@ -92,15 +92,18 @@ class Restore:
     def _cleaned(
         self, pixels: Pixels, levels: tuple[float, float, float], params: RestoreParams, context: Context
     ) -> Pixels:
+        noise, jpeg, blur = levels
         if params.cleaned_by == "classical" or (params.cleaned_by == "network" and not _has_own("restorer", context)):
-            noise, jpeg, blur = levels
             return cleaning.sharpened(cleaning.deblocked(cleaning.denoised(pixels, noise), jpeg), blur)
         if params.cleaned_by == "model":
             component = foreign.foreign_component(context, params.cleaning_model, "Restoration")
             with context.models.lease({"network": component}) as parts:
                 return foreign.cleaned(parts["network"], pixels, params.tile, _told(context, "cleaning"))
-        with _own("restorer", context) as network:
-            return own.restored(network, pixels, levels, params.tile, _told(context, "cleaning"))
+        if noise or jpeg:
+            with _own("restorer", context) as network:
+                pixels = own.restored(network, pixels, (noise, jpeg), params.tile, _told(context, "cleaning"))
+        # What noise there was is gone: nothing is left that deconvolution would make louder.
+        return cleaning.sharpened(pixels, blur)
 
     def _colourized(self, pixels: Pixels, params: RestoreParams, context: Context) -> Pixels:
         hints = None

@@ -57,13 +57,13 @@ def test_they_keep_to_their_budget_and_say_what_they_are() -> None:
 def test_noise_goes_by_four_decibels_at_least() -> None:
     clean = landscape()
     bad, _ = degrade(clean, Damage(noise=0.5), 1)
-    made = own.restored(network("restorer"), bad, (0.5, 0.0, 0.0), 0, silent)
+    made = own.restored(network("restorer"), bad, (0.5, 0.0), 0, silent)
     assert psnr_db(made, clean) > psnr_db(bad, clean) + 4
 
 
 def test_a_clean_picture_stays_almost_as_it_is() -> None:
     clean = landscape()
-    made = own.restored(network("restorer"), clean, (0.0, 0.0, 0.0), 0, silent)
+    made = own.restored(network("restorer"), clean, (0.0, 0.0), 0, silent)
     assert psnr_db(made, clean) > 35
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from extensions.restoration.pictures.arrays import Pixels
 from extensions.restoration.pictures.colour import to_lab
-from extensions.restoration.pictures.degrading import Damage, degrade
+from extensions.restoration.pictures.degrading import Damage, blurred, degrade
 
 AB_SCALE = 110.0
 _TASK_SEEDS = {"restorer": 1, "colourizer": 2, "scratches": 3}
@@ -35,10 +35,10 @@ def _stack(pictures: Sequence[Pixels]) -> Tensor:
 
 
 def _view(picture: Pixels, crop: int, task: str, random: np.random.Generator) -> Pixels:
-    """A square of ``crop`` px: at its own size, or for colours and half of the rest of a smaller copy."""
+    """A square of ``crop`` px: at its own size, or for colours and a third of the rest of a smaller copy."""
     side = min(picture.shape[:2])
     whole = task == "colourizer" and random.random() < 0.5
-    shrunk = crop if whole else int(random.integers(crop, side + 1)) if random.random() < 0.5 else side
+    shrunk = crop if whole else int(random.integers(crop, side + 1)) if random.random() < 0.35 else side
     if shrunk < side:
         picture = cv2.resize(picture, (shrunk, shrunk), interpolation=cv2.INTER_AREA)
     y, x = (int(random.integers(0, picture.shape[axis] - crop + 1)) for axis in (0, 1))
@@ -47,12 +47,14 @@ def _view(picture: Pixels, crop: int, task: str, random: np.random.Generator) ->
 
 
 def _restorer(clean: Pixels, random: np.random.Generator) -> tuple[Pixels, Pixels]:
-    levels = random.uniform(0.05, 1, 3) * (random.random(3) < 0.6)
-    made, _ = degrade(clean, Damage(*levels.tolist()), int(random.integers(2**31)))
+    """Noise and JPEG marks go, blur stays: deconvolution undoes it better than so small a network."""
+    noise, jpeg, blur = (random.uniform(0.05, 1, 3) * (random.random(3) < (0.6, 0.75, 0.3))).tolist()
+    made, _ = degrade(clean, Damage(noise, jpeg, blur), int(random.integers(2**31)))
     # What a person sets is never quite what there is.
-    said = np.where(levels > 0, np.clip(levels + random.normal(0, 0.08, 3), 0.02, 1), 0).astype(np.float32)
-    maps = np.broadcast_to(said, (*clean.shape[:2], 3))
-    return np.concatenate([made, maps], axis=-1), clean
+    levels = np.float32([noise, jpeg])
+    said = np.where(levels > 0, np.clip(levels + random.normal(0, 0.08, 2), 0.02, 1), 0).astype(np.float32)
+    maps = np.broadcast_to(said, (*clean.shape[:2], 2))
+    return np.concatenate([made, maps], axis=-1), blurred(clean, blur)
 
 
 def _colourizer(clean: Pixels, random: np.random.Generator) -> tuple[Pixels, Pixels]:
@@ -60,9 +62,9 @@ def _colourizer(clean: Pixels, random: np.random.Generator) -> tuple[Pixels, Pix
     colours = lab[..., 1:] / np.float32(AB_SCALE)
     hinted = np.zeros((*clean.shape[:2], 1), np.float32)
     if random.random() < 0.6:
-        for _ in range(int(random.integers(1, 7))):
+        for _ in range(int(random.integers(1, 13))):
             y, x = (int(random.integers(0, side)) for side in clean.shape[:2])
-            reach = int(random.integers(1, 4))
+            reach = int(random.integers(1, 5))
             hinted[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1] = 1
     return np.concatenate([lab[..., :1] / 100, colours * hinted, hinted], axis=-1), colours
 

@@ -119,7 +119,7 @@ def _step(
         raise RuntimeError(f"training {plan.task}: the gradient is not finite at step {step}; lower the rate")
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    decay = min(0.995, (1 + step) / (10 + step))
+    decay = min(0.998, (1 + step) / (10 + step))
     with torch.no_grad():
         torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
     return float(loss.detach())

@@ -13,7 +13,7 @@ from extensions.restoration.pictures.arrays import Pixels, to_picture
 from extensions.restoration.pictures.colour import from_lab, to_lab
 from extensions.restoration.pictures.degrading import Damage, degrade
 
-_LEVELS = (0.5, 0.4, 0.4)
+_LEVELS = (0.5, 0.4)
 _COUNT = 6
 
 
@@ -36,7 +36,7 @@ def _row(task: str, model: nn.Module, picture: Pixels, seed: int) -> tuple[Pixel
         found = 1 / (1 + np.exp(-_run(model, made)))
         return made, np.repeat(found, 3, axis=-1), np.repeat(where[..., None], 3, axis=-1).astype(np.float32)
     made, _ = degrade(picture, Damage(*_LEVELS), seed)
-    maps = np.broadcast_to(np.float32(_LEVELS), picture.shape)
+    maps = np.broadcast_to(np.float32(_LEVELS), (*picture.shape[:2], 2))
     return made, np.clip(_run(model, np.concatenate([made, maps], axis=-1)), 0, 1), picture
 
 
