@@ -72,7 +72,7 @@ from .core.validating import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-API_VERSION = "1.5"
+API_VERSION = "1.6"
 """Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
 major.
 """
@@ -328,6 +328,11 @@ class Context(Protocol):
     def latent_generator(self, space: str, model: str = "") -> LatentGenerator:
         """One of ``latent_spaces``, ready to be leased. Raises NotFound, and what its extension raises for a model that
         is not there. (1.4)
+        """
+
+    def words(self, language: str) -> Mapping[str, str]:
+        """What the loaded extensions call English texts in a language of the page, such as ``zh-CN``: the tables of
+        their ``locale`` folders as one, this extension's last; for what a job writes. Empty for another language. (1.6)
         """
 
     def collection(self, name: str) -> Sequence[str]:

@@ -52,6 +52,8 @@ class Comparison:
     def __init__(self, params: SetParams, context: Context, task: Task) -> None:
         self.params, self.context, self.task = params, context, task
         self.extra_protocol: dict[str, Any] = {}
+        self.warnings: list[str] = []
+        """What a reader of the numbers must know."""
 
     @property
     def extra(self) -> int:
@@ -68,9 +70,13 @@ class Comparison:
         sides = self._sides(sets)
         computing = self._computing(sides)
         for words in warnings_of(computing, self.reader.dim):
-            self.context.warn(words)
+            self._warn(words)
         found = self._scores(computing, sets)
         yield from self._told(found, computing, sets)
+
+    def _warn(self, words: str) -> None:
+        self.context.warn(words)
+        self.warnings.append(words)
 
     def _reader(self) -> Reader:
         params, context = self.params, self.context
@@ -84,7 +90,7 @@ class Comparison:
             if params.network or params.weights or params.resize or STARTER not in context.feature_networks:
                 raise JobFailed(error.message, hint=error.hint) from error
             if wanted:
-                context.warn(f"{error.message} The starter's network is used, and the scores are named by it.")
+                self._warn(f"{error.message} The starter's network is used, and the scores are named by it.")
             wanted = STARTER
             extractor = context.feature_extractor(wanted)
         cache = context.folders("metrics")[0] / "features" if context.settings.get("keep_features", True) else None
@@ -169,7 +175,7 @@ class Comparison:
             except ValueError as error:
                 if self.task.strict:
                     raise JobFailed(f"{MEASURES[key]} cannot be computed: {error}.") from error
-                self.context.warn(f"{MEASURES[key]} is left out: {error}.")
+                self._warn(f"{MEASURES[key]} is left out: {error}.")
         return found
 
     def _diversity(self, sets: Mapping[str, PictureSet | Moments]) -> list[Score]:
@@ -216,6 +222,8 @@ class Comparison:
         pairs: list[dict[str, Any]] = []
         if "neighbours" in self.task.keys:
             pairs = self._neighbours(computing, sets, numbers)
+        if self.warnings:
+            numbers["warnings"] = list(self.warnings)
         yield Artifact("scalar", numbers, index=0, title=title)
         text = records.lines(rows, protocol)
         yield Artifact("table", [_flat(row) for row in rows], index=1, title="Scores")
@@ -241,7 +249,7 @@ class Comparison:
         if isinstance(real, Moments) or isinstance(made, Moments):
             if self.task.strict:
                 raise JobFailed("neighbours need pictures on both sides, not statistics.")
-            self.context.warn(f"{MEASURES['neighbours']} are left out: statistics alone do not have them.")
+            self._warn(f"{MEASURES['neighbours']} are left out: statistics alone do not have them.")
             return []
         self.context.progress(1, 1, "Computing: Nearest neighbours")
         found = neighbours(*computing.both(), computing.device, computing.check)
@@ -249,7 +257,7 @@ class Comparison:
         copies = int((found.ratio < _COPY).sum())
         numbers["neighbours"] = {"nearer_than_real_ones_are": below, "copies": copies, "copy_ratio": _COPY}
         if copies:
-            self.context.warn(f"{copies} generated pictures are nearly copies of real ones.")
+            self._warn(f"{copies} generated pictures are nearly copies of real ones.")
         return nearest_rows(found, real, made, self.task.pairs)
 
 

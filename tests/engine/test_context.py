@@ -80,6 +80,9 @@ WORK = """
 
         def settings(self, params, context):
             return dict(context.settings)
+
+        def words(self, params, context):
+            return [dict(context.words(tag)) for tag in ("zh-CN", "fr", "../zh-CN", "")]
 """
 
 
@@ -107,6 +110,17 @@ def test_device_and_job(look: Any, lab: Any) -> None:
     assert look("device")[:4] == ["cpu", "torch.float32", False, False]
     assert look("settings") == {}
     assert look("log") == "lifelike.eye.look"
+
+
+def test_words_are_those_of_all_extensions_its_own_last(look: Any, lab: Any) -> None:
+    for name, table in (("eye", {"Sky": "天"}), ("zoo", {"Sky": "空", "Sea": "海"}), ("bad", ["Sky"])):
+        if name != "eye":
+            lab.hooks(name, "")
+        locale = lab.base / "extensions" / name / "locale"
+        locale.mkdir()
+        (locale / "zh-CN.json").write_text(json.dumps(table), encoding="utf-8")
+    (lab.base / "extensions" / "eye" / "zh-CN.json").write_text(json.dumps({"Out": "of reach"}), encoding="utf-8")
+    assert look("words") == [{"Sky": "天", "Sea": "海"}, {}, {}, {}]
 
 
 def test_noise_comes_from_the_processor(look: Any) -> None:

@@ -69,7 +69,7 @@ def of_warnings(folders: Iterable[Path]) -> set[str]:
     found: set[str] = set()
     for path in (one for folder in folders for one in folder.rglob("*.py") if "tests" not in one.parts):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "warn" and node.args:
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("warn", "_warn") and node.args:
                 found |= _templates(node.args[0])
     return found
 

@@ -5,6 +5,7 @@ events.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from webui.core.recipes import ModelUse
 from webui.core.specs import Artifact, Component, FeatureNetwork, LatentSpace, PipelineSpec, Work
 from webui.library import metadata
 from webui.plugins.settings import extension_settings
+from webui.plugins.words import words_of
 
 from .cache import Lease
 from .convert import convert
@@ -345,6 +347,13 @@ class JobContext:
         made = host.load_object(host.owner_of("feature_networks", network), spec.run)
         extractor: FeatureExtractor = made(self._models, weights, resize or spec.resizes[0])
         return extractor
+
+    def words(self, language: str) -> Mapping[str, str]:
+        """See ``webui.api.Context.words``."""
+        loaded = [one for one in self._around.host.extensions if one.state == "loaded" and one.path]
+        loaded.sort(key=lambda one: one.id == self._spec.extension)
+        known = re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language)
+        return words_of((Path(one.path) for one in loaded), language) if known else {}
 
     @property
     def latent_spaces(self) -> Mapping[str, LatentSpace]:

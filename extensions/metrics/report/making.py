@@ -63,7 +63,7 @@ class Report:
             "metrics.image_quality",
             {**single, "samples": params.samples, "niqe": "drawings" if drawings else "photographs"},
         )
-        t = Words(params.language)
+        t = Words(params.language, context.words(params.language))
         judged = Found(error="The pictures do not say what they were made from.")
         if prompts:
             judged = self._run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from .page import Html, Section, folded, grid, listing, paragraph, picture, tabl
 from .words import Words
 
 _SHOWN, _FAILURES, _GROUPS = 24, 12, 12
+_WRONG = re.compile(r"(.+?): (.+) asked, (.+) seen")
 _WAYS = {"lower": "lower", "higher": "higher", "near real": "as real", "": ""}
 
 
@@ -38,7 +40,7 @@ def samples(made: PictureSet, real: PictureSet | None, prompts: Sequence[str], t
 def scores(compared: Found, t: Words) -> Section:
     """Each with its interval and what real pictures score against other real ones."""
     if compared.error:
-        return Section(t("Scores of the set"), "", paragraph(t("None: {reason}", reason=t(compared.error))))
+        return Section(t("Scores of the set"), "", paragraph(t("None: {reason}", reason=t.told(compared.error))))
     rows = []
     told = compared.numbers["scores"]
     for name in compared.numbers.get("order", list(told)):
@@ -52,7 +54,9 @@ def scores(compared: Found, t: Words) -> Section:
         "The tick on each line is the same score of real pictures against other real ones, as many: at it, generated "
         "pictures cannot be told from real ones by this score."
     )
-    return Section(t("Scores of the set"), lead, table(names, rows))
+    warned = [t.told(words) for words in compared.numbers.get("warnings", ())]
+    warnings = [Html(f'<span class="bad">{text(words)}</span>') for words in warned]
+    return Section(t("Scores of the set"), lead, Html(table(names, rows) + (listing(warnings) if warnings else "")))
 
 
 def _names(t: Words, *names: str) -> list[str]:
@@ -69,7 +73,7 @@ def _span(one: Mapping[str, Any], t: Words) -> str:
 def attributes(judged: Found, t: Words) -> Iterator[Section]:
     """By attribute, then by group."""
     if judged.error:
-        yield Section(t("What was asked for"), "", paragraph(t("Not measured: {reason}", reason=t(judged.error))))
+        yield Section(t("What was asked for"), "", paragraph(t("Not measured: {reason}", reason=t.told(judged.error))))
         return
     rows = [
         [
@@ -96,7 +100,7 @@ def _groups(found: Sequence[Mapping[str, Any]], t: Words) -> Section:
     shown = [*worse, *[row for row in found if not row["worse"]][: max(0, _GROUPS - len(worse))]]
     rows = []
     for row in shown:
-        name = f"{t(row['attribute'])}: {t(row['asked'])}"
+        name = f"{t(row['attribute'])}: {t.value(row['attribute'], row['asked'])}"
         line = Html(on_line(row["difference"], row["low"], row["high"], 0.0, span))
         points = {key: f"{100 * row[key]:+.1f}" for key in ("difference", "low", "high")}
         loss = t("{difference} points ({low} to {high})", **points)
@@ -128,10 +132,21 @@ def failures(judged: Found, made: PictureSet, t: Words) -> Iterator[Section]:
     for _, place in bad[:_FAILURES]:
         wrong = rows[place]["wrong"]
         wrong = json.loads(wrong) if isinstance(wrong, str) else wrong
-        caption = Html(f"{text(rows[place]['prompt'])}<br><b>{'<br>'.join(text(one) for one in wrong)}</b>")
+        said = "<br>".join(text(_wrong(one, t)) for one in wrong)
+        caption = Html(f"{text(rows[place]['prompt'])}<br><b>{said}</b>")
         figures.append(picture(made.picture(place), caption))
     lead = t("The pictures that show the least of what their prompts ask for, and what is wrong as the judge sees it.")
     yield Section(t("Failures"), lead, grid(figures))
+
+
+def _wrong(words: str, t: Words) -> str:
+    """``avatar.hat: crown asked, none seen`` in the report's language."""
+    found = _WRONG.fullmatch(words)
+    if found is None:
+        return words
+    name, asked, seen = found.groups()
+    slots = {"attribute": t(name), "asked": t.value(name, asked), "seen": t.value(name, seen)}
+    return t("{attribute}: {asked} asked, {seen} seen", **slots)
 
 
 def neighbours(near: Found, t: Words) -> Section | None:
@@ -159,7 +174,7 @@ def neighbours(near: Found, t: Words) -> Section | None:
 def quality(found: Found, t: Words) -> Section:
     """Scores of single pictures."""
     if found.error:
-        return Section(t("Single pictures"), "", paragraph(t("Not measured: {reason}", reason=t(found.error))))
+        return Section(t("Single pictures"), "", paragraph(t("Not measured: {reason}", reason=t.told(found.error))))
     rows = []
     for name, one in found.numbers["scores"].items():
         interval = _span(one, t)

@@ -96,6 +96,15 @@ def test_pictures_that_say_nothing_are_reported_without_attributes(score: Score,
     assert "真实对真实" in words
     assert "失败" not in words
     assert not re.search(r"Samples|Scores of|Single pictures|Protocol|What was asked|beside", words)
+    assert "张真实图片对 128 个特征来说太少" in words  # the warning, whose record stays as it was
+    assert any("real pictures are few for 128 features" in said for said in outcome.warnings)
+
+
+def test_attributes_and_failures_are_told_in_chinese(score: Score, drawings: Path) -> None:
+    document = score("report", generated=drawings, samples=16, language="zh-CN").paths[0].read_text(encoding="utf-8")
+    words = "".join(word for word in read(document).words if not word.startswith("{"))  # not the protocol
+    assert "人物：帽子" in words
+    assert not re.search(r"avatar\.|scene\.| asked, ", words)
 
 
 def test_every_text_of_a_report_is_translated() -> None:
@@ -108,8 +117,27 @@ def test_every_text_of_a_report_is_translated() -> None:
     assert len(said) > 40
     table = json.loads((room.parent / "locale" / "zh-CN.json").read_text(encoding="utf-8"))
     assert sorted(said - set(table)) == []
-    assert Words("zh-CN")("{low} to {high}", low="1", high="2") == "1 至 2"
+    assert Words("zh-CN", table)("{low} to {high}", low="1", high="2") == "1 至 2"
     assert Words("fr")("Samples") == Words("en")("Samples") == "Samples"
+
+
+def test_what_another_job_said_is_told_in_the_reports_language() -> None:
+    table = {
+        "{count} {name} pictures are few for {dim}: {why}.": "{count} 张{name}图片对 {dim} 太少：{why}。",
+        "real": "真实",
+        "Give {n}, and {n} again.": "请给出 {n}。",
+        "avatar.hat: crown": "王冠",
+        "{0} of {1} numbered": "{0}",
+        "Nothing said of {it}.": "{another} 与 {it}",
+    }
+    t = Words("zh-CN", table)
+    assert t.told("5 real pictures are few for 128: so it is.") == "5 张真实图片对 128 太少：so it is。"
+    assert t.told("Give 3, and 3 again. More follows.") == "请给出 3。 More follows."
+    assert t.told("Give 3, and 4 again.") == "Give 3, and 4 again."
+    assert t.told("3 of 4 numbered") == "3 of 4 numbered", "slots are named"
+    assert t.told("Nothing said of that.") == "{another} 与 that", "a foreign table does not end the report"
+    assert (t.value("avatar.hat", "crown"), t.value("avatar.hat", "cap")) == ("王冠", "cap")
+    assert Words().told("5 real pictures are few for 128: x.") == "5 real pictures are few for 128: x."
 
 
 def test_what_is_text_is_escaped_and_what_is_markup_is_not() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from extensions.starter import world
 from extensions.starter.world import (
     AVATAR_SPEC,
     SPEC,
@@ -185,3 +188,10 @@ def test_captions_name_what_they_settle() -> None:
         if person.hat == "none":
             assert not re.search(r"\b(cap|beanie|crown)\b", said.text)
             assert "hat" in said.settles
+
+
+def test_attributes_and_their_values_have_chinese_names() -> None:
+    """Reports tell what a judge sees by them."""
+    table = json.loads((Path(world.__file__).parents[1] / "locale" / "zh-CN.json").read_text(encoding="utf-8"))
+    said = {key for head, values in world.heads().items() for key in (head, *(f"{head}: {value}" for value in values))}
+    assert sorted(said - set(table)) == []

@@ -6,8 +6,6 @@ looks them up in the browser, by the language that ``static/boot.js`` settles be
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,24 +13,13 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
+from webui.plugins.words import read_table, words_of
+
 LOCALES: Mapping[str, str] = {"en": "English", "zh-CN": "简体中文"}
 """Every language of the page, by its tag, in its own words."""
 
 _HERE = Path(__file__).resolve().parent
 _MARKED = ("label", "info", "placeholder")
-_MAX_FILE_BYTES = 2**20
-
-log = logging.getLogger(__name__)
-
-
-def read_table(path: Path) -> dict[str, str]:
-    """A locale file: an object of English text -> translated text. Raises OSError, ValueError."""
-    if path.stat().st_size > _MAX_FILE_BYTES:
-        raise ValueError(f"{path} is larger than {_MAX_FILE_BYTES} bytes")
-    table = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
-        raise ValueError(f"{path}: expected an object of texts")
-    return table
 
 
 def load_tables(extension_folders: Iterable[Path] = ()) -> dict[str, dict[str, str]]:
@@ -44,16 +31,7 @@ def load_tables(extension_folders: Iterable[Path] = ()) -> dict[str, dict[str, s
     for tag in LOCALES:
         if tag == "en":
             continue
-        merged: dict[str, str] = {}
-        for folder in folders:
-            path = folder / "locale" / f"{tag}.json"
-            try:
-                merged.update(read_table(path))
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError) as error:
-                log.warning("a locale file is left out: %s", error)
-        tables[tag] = {**merged, **read_table(_HERE / "locale" / f"{tag}.json")}
+        tables[tag] = {**words_of(folders, tag), **read_table(_HERE / "locale" / f"{tag}.json")}
     return tables
 
 
