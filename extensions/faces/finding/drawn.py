@@ -22,6 +22,8 @@ _SEEN_PX = (18, 96)
 _LEAST = 0.35
 _SAME = 0.4
 """Intersection over union from which two boxes are one face."""
+_ZOOMS = (0.92, 1.0, 1.08)
+"""Of cut-outs of one face that are looked at for a single number."""
 _FACE_SHARE, _FACE_MIDDLE = 0.55, (0.5, 0.53)
 """How high a face is in its cut-out, and where its middle lies: the middle of what the network was shown."""
 
@@ -54,6 +56,25 @@ def look_closer(
         return look_closer(network, picture, better, score, device, again=False)
     parts = _whole(told["parts"][0].float().cpu(), network.parts, picture.size, left, top, side, size)
     return Face(better, score, landmarks, parts, "drawn").completed()
+
+
+def mouth_opening(network: DrawnFaces, picture: Image.Image, face: Face, device: torch.device) -> float:
+    """How far the lips of ``face`` are apart in ``picture``, as a share of the face's height: the median of looks at
+    several sizes, since a single one may take the rim of an open mouth for the wrong lip.
+    """
+    left, top, right, bottom = face.box
+    middle, cuts = ((left + right) / 2, (top + bottom) / 2), []
+    sides = [zoom * (bottom - top) / _FACE_SHARE for zoom in _ZOOMS]
+    for side in sides:
+        corner = (middle[0] - _FACE_MIDDLE[0] * side, middle[1] - _FACE_MIDDLE[1] * side)
+        cuts.append(_tensor(cut_out(picture, *corner, side, network.size)))
+    heat = network(torch.cat(cuts).to(device))["landmarks"].float().cpu()
+    upper, lower = (network.landmarks.index(name) for name in ("upper lip", "lower lip"))
+    gaps = []
+    for one, side in zip(heat, sides, strict=True):
+        points = places(one).double() * STRIDE * side / network.size
+        gaps.append(float((points[lower] - points[upper]).norm()))
+    return float(np.median(gaps)) / face.height
 
 
 def cut_out(picture: Image.Image, left: float, top: float, side: float, size: int) -> Image.Image:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from extensions.faces.finding.choosing import drawn_component, the_face
-from extensions.faces.finding.drawn import look_closer
+from extensions.faces.finding.drawn import mouth_opening
 from extensions.faces.finding.face import Face
 from extensions.faces.params_talking import TalkParams
 from extensions.faces.pixels.sheets import row_of
@@ -95,11 +95,7 @@ class Talk:
         seen = []
         with context.models.lease({"faces": component}) as parts, torch.no_grad():
             for place, i in enumerate(chosen):
-                told = look_closer(
-                    parts["faces"], Image.fromarray(frames[i]), face.box, 1.0, context.device, again=False
-                )
-                upper, lower = told.point("upper lip"), told.point("lower lip")
-                seen.append(float(np.linalg.norm(lower - upper)) / face.height)
+                seen.append(mouth_opening(parts["faces"], Image.fromarray(frames[i]), face, context.device))
                 context.progress(place + 1, len(chosen), "measuring frames")
         openings = np.array(seen)
         return {
