@@ -186,10 +186,16 @@ class Catalog:
 
     def _came(self, ref: str) -> bool:
         """Whether a file of this reference is there that the last scan did not find: what a job just wrote."""
-        plain = ref.endswith(WEIGHT_ENDINGS) and not ref.startswith(("/", "~")) and ".." not in ref and ":" not in ref
-        if not plain or any(entry.ref == ref for entry in self.entries()):
+        place, colon, name = ref.rpartition(":")
+        plain = (
+            name.endswith(WEIGHT_ENDINGS) and not name.startswith(("/", "~")) and ".." not in name and ":" not in place
+        )
+        if not plain or (colon and not re.fullmatch("[1-9][0-9]{0,2}", place)):
             return False
-        return any((base / ref).is_file() for base in self._settings.models_dirs)
+        if any(entry.ref == ref for entry in self.entries()):
+            return False
+        roots = self._settings.models_dirs
+        return any((base / name).is_file() for base in (roots[int(place) - 1 : int(place)] if colon else roots))
 
     def folder_of(self, kind: str) -> str:
         """The folder below one of models that files of ``kind`` are put into: their extension's, or the usual one."""

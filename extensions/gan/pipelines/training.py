@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from .training_data import pictures_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _READ_AT_ONCE = 64
+_OWN_MODELS = Path(__file__).resolve().parents[3] / "models"
 
 
 class Train:
@@ -107,7 +108,7 @@ class Train:
                 hint="Look at the rights of the models folder, and at the room that is left; then run the job again.",
             ) from error
         context.log.info("gan.train: %s", target)
-        told: dict[str, Any] = {"model": f"{target.parent.name}/{target.name}", "step": row["step"]}
+        told: dict[str, Any] = {"model": reference_of(target, context.folders("gan")), "step": row["step"]}
         told |= {"pictures": row["step"] * recipe.batch, "bytes": target.stat().st_size}
         if measure is not None and "distance" in row:
             told[measure.title] = round(row["distance"], 4)
@@ -197,12 +198,26 @@ def target_of(params: TrainParams, context: Context) -> Path:
     name = params.name.strip() or f"{params.preset}-{context.job.id[:8]}"
     if not _NAME.fullmatch(name):
         raise refuse("name", "expected a name of letters, digits, spaces, dots, - and _")
-    beside = context.folders("gan")
-    folder = next((one for one in beside[1:] if os.access(one.parent, os.W_OK)), beside[-1])
+    folder = _folder_of_models(context.folders("gan"))
     target = folder / f"{name}.safetensors"
     if target.exists():
         raise refuse("name", "this name is taken: choose another")
     return target
+
+
+def _folder_of_models(folders: Sequence[Path]) -> Path:
+    """Of the folders called ``gan``, the data folder's first: where a trained model goes. A folder of models that a
+    person named comes before the application's own, which is always the first that is listed.
+    """
+    beside = [one for one in folders[1:] if os.access(one.parent, os.W_OK)]
+    return min(beside, key=lambda one: one.parent.resolve() == _OWN_MODELS, default=folders[-1])
+
+
+def reference_of(target: Path, folders: Sequence[Path]) -> str:
+    """What the catalog calls a model at ``target``: the folders of models after the first are numbered."""
+    name = f"{target.parent.name}/{target.name}"
+    place = folders.index(target.parent)
+    return name if place < 2 else f"{place}:{name}"
 
 
 def measure_of(params: TrainParams, context: Context) -> Measure | None:
