@@ -188,7 +188,10 @@ class StyleConfig(StageConfig):
     rate: float = 1e-3
     ema: float = 0.995
     reconstruction: float = Field(4.0, description="Weight of giving the picture back, of the encoder's training")
+    skips: tuple[int, ...] = Field((11, 6), description="Taps of the encoder that the decoder sees too, from coarse")
     style_weight: float = Field(10.0, description="Lambda of the paper, of the decoder's training")
+    gram_weight: float = Field(1.0, description="Weight of the Gram matrices' relative difference")
+    detail_weight: float = Field(1.0, description="Weight of activations without their statistics, against the content")
     identity: int = Field(2, ge=0, description="Pictures of a batch whose style is their own")
     identity_weight: float = Field(20.0, description="Weight of the difference of these from what they were")
 

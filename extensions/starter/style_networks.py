@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -72,52 +73,83 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Activations of the encoder's last scale, float32 [N,C,h,w] -> pictures [N,3,8h,8w], about -1..1."""
+    """Activations of the encoder's last scale, float32 [N,C,h,w] -> pictures [N,3,8h,8w], about -1..1.
 
-    def __init__(self, channels: Sequence[int | str]) -> None:
+    ``skips`` are finer taps of the encoder, from coarse to fine, whose activations come in at their scale, each by a
+    convolution beside the one that mirrors the tap's own: detail that the last scale has lost (multi-scale AdaIN, as
+    Sheng et al., Avatar-Net, 2018, section 3.2 fuse it).
+    """
+
+    def __init__(self, channels: Sequence[int | str], skips: Sequence[int] = ()) -> None:
         super().__init__()
-        self.channels = tuple(channels)
-        steps: list[tuple[int, int] | None] = []
-        before = 3
-        for wide in self.channels:
-            steps.append(None if isinstance(wide, str) else (before, wide))
-            before = before if isinstance(wide, str) else wide
+        self.channels, self.taken = tuple(channels), tuple(skips)
         layers: list[nn.Module] = []
-        for step in reversed(steps):
-            if step is None:
+        self.joints: dict[int, int] = {}
+        joined: list[nn.Module] = []
+        for tap, before, wide in reversed(_steps(self.channels)):
+            if tap is None:
                 layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
                 continue
-            layers += [nn.Conv2d(step[1], step[0], 3, padding=1, padding_mode="reflect"), nn.ReLU()]
+            if tap in self.taken:
+                self.joints[len(layers)] = len(joined)
+                joined.append(nn.Conv2d(wide, before, 3, padding=1, padding_mode="reflect", bias=False))
+                nn.init.zeros_(joined[-1].weight)  # type: ignore[arg-type]
+            layers += [nn.Conv2d(wide, before, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
             nn.init.kaiming_normal_(layers[-2].weight)  # type: ignore[arg-type]
             nn.init.zeros_(layers[-2].bias)  # type: ignore[arg-type]
-        self.features = nn.Sequential(*layers[:-1])
+        self.features, self.skips = nn.Sequential(*layers[:-1]), nn.ModuleList(joined)
         nn.init.normal_(self.features[-1].weight, std=0.02)  # type: ignore[arg-type]
 
-    def forward(self, activations: Tensor) -> Tensor:
-        return self.features(activations)
+    def forward(self, activations: Tensor, finer: Sequence[Tensor] = ()) -> Tensor:
+        """``finer``: the activations of ``skips``, [N,C,2h,2w] and so on; none at all leaves them out."""
+        x = activations
+        for place, layer in enumerate(self.features):
+            joint = self.joints.get(place) if finer else None
+            x = layer(x) if joint is None else layer(x) + self.skips[joint](finer[joint])
+        return x
 
 
-def adain(content: Tensor, style: Tensor) -> Tensor:
-    """``content`` with the means and deviations of ``style``, both [N,C,h,w] (Huang and Belongie 2017, equation 8)."""
-    return (content - means(content)) / deviations(content) * deviations(style) + means(style)
+def _steps(channels: Sequence[int | str]) -> list[tuple[int | None, int, int]]:
+    """Of each entry: the place of its activations in the encoder (None: it halves), channels before and after it."""
+    found: list[tuple[int | None, int, int]] = []
+    before, place = 3, -1
+    for wide in channels:
+        place += 1 if isinstance(wide, str) else 2
+        found.append((None, before, before) if isinstance(wide, str) else (place, before, wide))
+        before = before if isinstance(wide, str) else wide
+    return found
 
 
-def means(activations: Tensor) -> Tensor:
-    """[N,C,h,w] -> [N,C,1,1]."""
-    return activations.mean(dim=(2, 3), keepdim=True)
+@dataclass(frozen=True)
+class Statistics:
+    """Of activations [N,C,h,w]: means and deviations [N,C,1,1], and Gram matrices [N,C,C], the mean over places of the
+    channels' products (Gatys et al. 2016, equation 3).
+    """
+
+    means: Tensor
+    deviations: Tensor
+    grams: Tensor
 
 
-def deviations(activations: Tensor) -> Tensor:
-    """[N,C,h,w] -> [N,C,1,1], never nothing."""
-    return (activations.var(dim=(2, 3), keepdim=True, unbiased=False) + 1e-5).sqrt()
+def statistics(activations: Tensor) -> Statistics:
+    """All of them from one product: variances are the Gram matrix's diagonal less the squared means."""
+    flat = activations.float().flatten(2)
+    grams = flat @ flat.transpose(1, 2) / flat.shape[2]
+    means = flat.mean(dim=2)
+    variances = (grams.diagonal(dim1=1, dim2=2) - means.square()).clamp(min=0)
+    return Statistics(means[..., None, None], (variances + 1e-5).sqrt()[..., None, None], grams)
+
+
+def normal(activations: Tensor, its: Statistics) -> Tensor:
+    """Without their statistics: what of them is content."""
+    return (activations.float() - its.means) / its.deviations
 
 
 def write_network(path: Path, network: Encoder | Decoder) -> None:
     """Half-precision weights with what builds the network again, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     config = {"channels": network.channels, "mean": 0.5, "std": 0.5}
-    if isinstance(network, Encoder):
-        config["taps"] = network.taps
+    config |= {"taps": network.taps} if isinstance(network, Encoder) else {"skips": network.taken}
     kind = ENCODER if isinstance(network, Encoder) else DECODER
     temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
     save_file(
@@ -132,7 +164,8 @@ def read_network(path: Path) -> Encoder | Decoder:
     """A network of these in evaluation mode. Raises OSError, KeyError for a file that is none."""
     with safe_open(path, "pt") as opened:
         about = opened.metadata()
-    channels = json.loads(about["lifelike.config"])["channels"]
-    network = Encoder(channels) if about["lifelike.kind"] == ENCODER else Decoder(channels)
+    config = json.loads(about["lifelike.config"])
+    channels, skips = config["channels"], config.get("skips", ())
+    network = Encoder(channels) if about["lifelike.kind"] == ENCODER else Decoder(channels, skips)
     network.load_state_dict({k: v.float() for k, v in load_file(path).items()})
     return network.eval().requires_grad_(False)

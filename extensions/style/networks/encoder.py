@@ -40,6 +40,11 @@ def own_plan(config: Mapping[str, Any]) -> Plan:
     return Plan("starter", channels, taps, taps[-1], mean, std)
 
 
+def own_decoder(config: Mapping[str, Any]) -> Decoder:
+    """The decoder that a file of ours states. Raises KeyError, TypeError, ValueError."""
+    return Decoder(tuple(config["channels"]), tuple(config.get("skips", ())))
+
+
 class Encoder(nn.Module):
     """Pictures float32 [N,3,H,W] in 0..1 -> activations of chosen layers."""
 
@@ -82,22 +87,47 @@ def _needed(plan: Plan) -> int:
 
 
 class Decoder(nn.Module):
-    """The mirror of an encoder: its last activations float32 [N,C,h,w] -> pictures [N,3,8h,8w], about 0..1."""
+    """The mirror of an encoder: its last activations float32 [N,C,h,w] -> pictures [N,3,8h,8w], about 0..1.
 
-    def __init__(self, channels: Sequence[int | str]) -> None:
+    ``skips``: finer taps of the encoder, from coarse to fine, whose activations come in at their scale, each by a
+    convolution beside the one that mirrors the tap's own (multi-scale AdaIN: Sheng et al., Avatar-Net, 2018, section
+    3.2): detail that the last scale has lost.
+    """
+
+    def __init__(self, channels: Sequence[int | str], skips: Sequence[int] = ()) -> None:
+        """Raises ValueError for skips that are no taps."""
         super().__init__()
-        steps: list[tuple[int, int] | None] = []
-        before = 3
-        for wide in channels:
-            steps.append(None if isinstance(wide, str) else (before, wide))
-            before = before if isinstance(wide, str) else wide
+        self.taken = tuple(int(tap) for tap in skips)
         layers: list[nn.Module] = []
-        for step in reversed(steps):
-            if step is None:
+        joined: list[nn.Module] = []
+        self._joints: dict[int, int] = {}
+        for tap, before, wide in reversed(_steps(channels)):
+            if tap is None:
                 layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
-            else:
-                layers += [nn.Conv2d(step[1], step[0], 3, padding=1, padding_mode="reflect"), nn.ReLU()]
-        self.features = nn.Sequential(*layers[:-1])
+                continue
+            if tap in self.taken:
+                self._joints[len(layers)] = len(joined)
+                joined.append(nn.Conv2d(wide, before, 3, padding=1, padding_mode="reflect", bias=False))
+            layers += [nn.Conv2d(wide, before, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
+        if len(joined) != len(self.taken):
+            raise ValueError(f"skips: expected places of activations, from coarse to fine, got {self.taken}")
+        self.features, self.skips = nn.Sequential(*layers[:-1]), nn.ModuleList(joined)
 
-    def forward(self, activations: Tensor) -> Tensor:
-        return self.features(activations).add(1).div(2)
+    def forward(self, activations: Tensor, finer: Sequence[Tensor] = ()) -> Tensor:
+        """``finer``: what ``skips`` name, [N,C,2h,2w] and so on."""
+        x = activations
+        for place, layer in enumerate(self.features):
+            joint = self._joints.get(place)
+            x = layer(x) if joint is None else layer(x) + self.skips[joint](finer[joint])
+        return x.add(1).div(2)
+
+
+def _steps(channels: Sequence[int | str]) -> list[tuple[int | None, int, int]]:
+    """Of each entry: the place of its activations in the encoder (None: it halves), channels before and after it."""
+    found: list[tuple[int | None, int, int]] = []
+    before, place = 3, -1
+    for wide in channels:
+        place += 1 if isinstance(wide, str) else 2
+        found.append((None, before, before) if isinstance(wide, str) else (place, before, wide))
+        before = before if isinstance(wide, str) else wide
+    return found

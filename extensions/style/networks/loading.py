@@ -10,7 +10,7 @@ import torch
 from extensions.style.recognise import DECODER, ENCODER, own_config
 from webui.api import Component, ComponentKey, Context, ModelError, ModelUse, NotFound, ResolvedModel
 
-from .encoder import VGG19, Decoder, Encoder, own_plan
+from .encoder import VGG19, Encoder, own_decoder, own_plan
 
 
 def encoder_component(context: Context, ref: str) -> Component:
@@ -46,13 +46,13 @@ def _component(context: Context, model: ResolvedModel, kind: str) -> Component:
 
 
 def _load(context: Context, path: Path, kind: str) -> Any:
-    weights = context.models.open_weights(path, ("features.",))
+    weights = context.models.open_weights(path, ("features.", "skips."))
     config = own_config(path, kind)
     try:
         if config is None:
             network: torch.nn.Module = Encoder(VGG19)
         else:
-            network = Encoder(own_plan(config)) if kind == ENCODER else Decoder(tuple(config["channels"]))
+            network = Encoder(own_plan(config)) if kind == ENCODER else own_decoder(config)
         wanted = network.state_dict()
         network.load_state_dict({name: weights[name].float() for name in wanted})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -6,7 +6,7 @@ what pads them there is what pads them in the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -36,29 +36,46 @@ def padded(pictures: Tensor) -> Tensor:
     return functional.pad(pictures, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
 
 
-def encoded(encode: Callable[[Tensor], Tensor], pictures: Tensor, tile_px: int) -> Tensor:
-    """``encode`` of [N,3,H,W], sides multiples of 8 -> [N,C,H/8,W/8]; 0: the picture whole."""
-    return _tiled(encode, pictures, tile_px, ENCODER_MARGIN_PX, 1, STRIDE)
+def encoded(encode: Callable[[Tensor], Sequence[Tensor]], pictures: Tensor, tile_px: int) -> list[Tensor]:
+    """``encode`` of [N,3,H,W], sides multiples of 8 -> activations [N,C,H/8,W/8], [N,C,H/4,W/4] ... from coarse to
+    fine; 0: of the picture whole.
+    """
+    height, width = pictures.shape[-2:]
+    if not tile_px or max(height, width) <= tile_px + ENCODER_MARGIN_PX:
+        return list(encode(pictures))
+    rows: list[list[Tensor]] = []
+    for top, bottom, first_row, last_row in spans(height, tile_px, ENCODER_MARGIN_PX):
+        row = []
+        for left, right, first, last in spans(width, tile_px, ENCODER_MARGIN_PX):
+            made = encode(pictures[:, :, top:bottom, left:right])
+            strides = [(bottom - top) // one.shape[-2] for one in made]
+            row.append(
+                [
+                    one[:, :, (first_row - top) // n : (last_row - top) // n, (first - left) // n : (last - left) // n]
+                    for one, n in zip(made, strides, strict=True)
+                ]
+            )
+        rows.append([torch.cat(parts, dim=3) for parts in zip(*row, strict=True)])
+    return [torch.cat(parts, dim=2) for parts in zip(*rows, strict=True)]
 
 
-def decoded(decode: Callable[[Tensor], Tensor], activations: Tensor, tile_px: int) -> Tensor:
-    """``decode`` of [N,C,h,w] -> [N,3,8h,8w]."""
-    return _tiled(decode, activations, tile_px // STRIDE, DECODER_MARGIN_CELLS, STRIDE, 1)
-
-
-def _tiled(
-    compute: Callable[[Tensor], Tensor], source: Tensor, tile: int, margin: int, larger: int, smaller: int
+def decoded(
+    decode: Callable[[Tensor, Sequence[Tensor]], Tensor], activations: Sequence[Tensor], tile_px: int
 ) -> Tensor:
-    height, width = source.shape[-2:]
+    """``decode`` of the coarsest [N,C,h,w] and the finer ones -> [N,3,8h,8w]."""
+    coarse, *finer = activations
+    height, width = coarse.shape[-2:]
+    tile, margin = tile_px // STRIDE, DECODER_MARGIN_CELLS
     if not tile or max(height, width) <= tile + margin:
-        return compute(source)
+        return decode(coarse, finer)
+    times = [one.shape[-2] // height for one in finer]
     rows = []
     for top, bottom, first_row, last_row in spans(height, tile, margin):
         row = []
         for left, right, first, last in spans(width, tile, margin):
-            made = compute(source[:, :, top:bottom, left:right])
-            ys = slice((first_row - top) * larger // smaller, (last_row - top) * larger // smaller)
-            xs = slice((first - left) * larger // smaller, (last - left) * larger // smaller)
-            row.append(made[:, :, ys, xs])
+            parts = [one[:, :, n * top : n * bottom, n * left : n * right] for one, n in zip(finer, times, strict=True)]
+            made = decode(coarse[:, :, top:bottom, left:right], parts)
+            ys = slice((first_row - top) * STRIDE, (last_row - top) * STRIDE)
+            row.append(made[:, :, ys, (first - left) * STRIDE : (last - left) * STRIDE])
         rows.append(torch.cat(row, dim=3))
     return torch.cat(rows, dim=2)

@@ -28,6 +28,8 @@ from extensions.style.scores.distances import distances
 from extensions.style.scores.pairs import layer_distance
 from webui.api import Artifact, Context, LayeredExtractor
 
+from .adain import seen
+
 _CONTENT_SEED, _STYLE_SEED = 1_000_000_000, 1_000_500_000
 """Training draws from seeds below."""
 _DRAWN = ("sketch", "watercolour", "pixel", "halftone")
@@ -55,9 +57,9 @@ class Evaluate:
             for place, (content, style) in enumerate(pairs):
                 began = time.perf_counter()
                 kept, wanted = (padded(to_tensor(floats(one)).to(context.device)) for one in (content, style))
-                tap = encoder.plan.content
-                target = adain(encoder(kept, (tap,))[tap], encoder(wanted, (tap,))[tap])
-                made = to_picture(to_floats(decoder(target)[..., : content.height, : content.width]))
+                both = zip(*(seen(encoder, decoder, one) for one in (kept, wanted)), strict=True)
+                coarse, *finer = (adain(ours, theirs) for ours, theirs in both)
+                made = to_picture(to_floats(decoder(coarse, finer)[..., : content.height, : content.width]))
                 seconds.append(time.perf_counter() - began)
                 coloured = to_picture(transferred(floats(content), [floats(style)], Transfer()))
                 results = dict(zip(WAYS, (made, content, coloured), strict=True))

@@ -16,13 +16,15 @@ pipeline_tag: image-to-image
 
 - `encoder.safetensors`: a network as VGG is built, trained to tell twelve families of textures and five manners of
   drawing apart by the statistics of its last layer, and to keep what gives a picture back.
-- `decoder.safetensors`: its mirror image, trained for AdaIN (Huang and Belongie 2017) on it. float16.
+- `decoder.safetensors`: its mirror image, trained for AdaIN (Huang and Belongie 2017) on it, which sees the two next
+  finer scales as well, each with the statistics of the style. float16.
 
 ## Data and recipe
 
 Textures and drawings of the project's own code (`extensions/starter/world`); no photographs, no paintings, no data of
 others. `python -m extensions.starter.train --folder DIR --stage style_encoder --stage style` with
-`extensions/starter/configs/cpu.toml`, on one shared CPU core: 700 steps of the encoder, 150 of the decoder.
+`extensions/starter/configs/cpu.toml`, on one shared CPU core: 700 steps of the encoder, 150 and
+1,600 of the decoder (without the finer scales, then with them; `--start bundled` goes on from what is here).
 
 ## Measured
 
@@ -40,9 +42,8 @@ of a picture: {seconds:g} s with {threads} CPU thread(s).
 
 ## Limits
 
-Small networks, trained for minutes: colours and contrast come over, strokes hardly, and fine content gets soft. For
-more of a style use the optimization, best with VGG-19; for detail keep the picture's colours, or lower the
-strength.
+Small networks, trained for minutes: colours, contrast and some of the grain come over, large strokes hardly. For more
+of a style use the optimization, best with VGG-19; for colours that stay, keep the picture's, or lower the strength.
 """
 
 

@@ -52,17 +52,31 @@ def test_tiles_are_the_whole(size: tuple[int, int]) -> None:
     torch.manual_seed(1)
     pictures = padded(torch.rand(1, 3, *size))
 
-    def encode(part: Tensor) -> Tensor:
-        return encoder(part, (16,))[16]
+    def encode(part: Tensor) -> list[Tensor]:
+        found = encoder(part, (16, *decoder.taken))
+        return [found[place] for place in (16, *decoder.taken)]
 
     whole = encode(pictures)
     tiled = encoded(encode, pictures, 64)
-    assert torch.allclose(tiled, whole, atol=1e-5)
-    activations = 4 * torch.randn_like(whole)  # as lively as a trained encoder's
-    drawn = decoder(activations)
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(tiled, whole, strict=True))
+    activations = [4 * torch.randn_like(one) for one in whole]  # as lively as a trained encoder's
+    drawn = decoder(activations[0], activations[1:])
     assert drawn.shape == pictures.shape
     assert drawn.std() > 0.1
     assert (decoded(decoder, activations, 64) - drawn).abs().max() < 1 / 255 / 10
+
+
+def test_a_decoder_sees_what_it_skips_to() -> None:
+    encoder, decoder = small()
+    picture = torch.rand(1, 3, 32, 32)
+    found = encoder(picture, (16, 11, 6))
+    drawn = decoder(found[16], [found[11], found[6]])
+    for place in (0, 1):
+        finer = [found[11], found[6]]
+        finer[place] = finer[place] + 1
+        assert not torch.allclose(decoder(found[16], finer), drawn)
+    with pytest.raises(ValueError, match="skips"):
+        Decoder((4, "A", 8), (7,))
 
 
 def test_vgg19_sees_what_torchvisions_sees() -> None:
