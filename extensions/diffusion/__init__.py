@@ -21,6 +21,7 @@ from webui.api import (
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
 from .params_pictures import Edit, Img2Img, Inpaint, Reword, Upscale, Variation
+from .params_style import ALIGNED, Align, Inject
 from .prompts import reading, routes
 from .prompts.styles import style_names, style_texts
 
@@ -91,6 +92,25 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.diffusion.pipelines.upscale:UpscalePipeline",
             tab="img2img",
             description="Makes pictures larger with an upscaler network, tile by tile.",
+        ),
+        PipelineSpec(
+            id="diffusion.align",
+            title="In one style",
+            params=Align,
+            run="extensions.diffusion.pipelines.align:AlignPipeline",
+            tab="style",
+            description="Several prompts drawn in one style, the first one's or a picture's: their attention is shared "
+            "(StyleAligned). Without training, with Stable Diffusion 1, 2 and XL.",
+            examples=ALIGNED,
+        ),
+        PipelineSpec(
+            id="diffusion.inject",
+            title="By attention",
+            params=Inject,
+            run="extensions.diffusion.pipelines.inject:InjectPipeline",
+            tab="style",
+            description="A picture in the style of another: its attention reads the other's keys and values (StyleID). "
+            "Without training, with Stable Diffusion 1, 2 and XL.",
         ),
     ]
 

@@ -36,6 +36,20 @@ def picked(value: Any, rows: int, part: slice) -> Any:
     return value if part == slice(0, rows) else _rows(value, rows, part, False)
 
 
+def merged(values: Sequence[Any], rows: int) -> Any:
+    """``values``, which are alike, as one: of every tensor that has ``rows`` rows those of all, of anything else the
+    last one's. Raises RuntimeError for rows that do not fit one another, LookupError for other names.
+    """
+    last = values[-1]
+    if isinstance(last, torch.Tensor):
+        return torch.cat([*values]) if last.ndim and last.shape[0] == rows else last
+    if isinstance(last, dict):
+        return {name: merged([one[name] for one in values], rows) for name in last}
+    if isinstance(last, list | tuple):
+        return type(last)(merged([*column], rows) for column in zip(*values, strict=True))
+    return last
+
+
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     named = (kwargs[name] for name in ("hidden_states", "sample", "x") if name in kwargs)
     return next((value for value in (*args, *named) if isinstance(value, torch.Tensor | list)), None)

@@ -37,6 +37,8 @@ class Measures:
     """The denoiser's blocks one by one on the device."""
     at_once: int = 0
     """The most rows of one call of the denoiser; 0: all."""
+    together: bool = False
+    """Whether rows of one call look at one another, so that they cannot be computed apart."""
     slicing: bool = False
     tiling: bool = False
     vae_on_cpu: bool = False
@@ -57,7 +59,7 @@ class Measures:
         knobs: Knobs = {}
         if self.attention != attention.SLICED:
             knobs["sliced_attention"] = partial(self._set, attention=attention.SLICED)
-        count = rows.count(args, kwargs)
+        count = 1 if self.together else rows.count(args, kwargs)
         half = math.ceil(count / 2)
         if count > 1 and not 0 < self.at_once <= half:
             knobs["split_guidance"] = partial(self._set, at_once=half)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
 from . import attention
+from .forwards import replaced
 
 _SPAN = (0.3, 0.4)
 """Which share of a transformer's blocks is made worse: 7 to 9 of Stable Diffusion 3.5's 24, as published."""
@@ -53,18 +53,8 @@ def weakened(denoiser: torch.nn.Module, kind: str) -> Iterator[None]:
                 stack.callback(own.to_q.register_forward_hook(_mean_query).remove)
                 continue
             module, forward = (own, _identity) if kind == "pag" else (block, _skipped)
-            before = module.__dict__.get("forward")
-            inner = before or partial(type(module).forward, module)
-            module.forward = partial(forward, module, inner)
-            stack.callback(_put_back, module, before)
+            stack.enter_context(replaced(module, forward))
         yield
-
-
-def _put_back(module: Any, forward: Any) -> None:
-    if forward is None:
-        module.__dict__.pop("forward", None)
-    else:
-        module.forward = forward
 
 
 def _middle(denoiser: torch.nn.Module) -> Sequence[Any]:

@@ -79,7 +79,7 @@ class Drawing:
         quantizing.check(params.quantization, context.device, weights)
         self._networks = Networks(params, context)
         self._embeddings = Embeddings(context, strict=task.attached)
-        self._measures = Measures(self._usable_attention(), self._chooser())
+        self._measures = Measures(self._usable_attention(), self._chooser(), together=task.alters)
 
     def draw(self, indices: Sequence[int]) -> list[Image.Image]:
         """The pictures of these indices, made together; picture i has seed + i. Raises Cancelled, JobFailed,
@@ -152,6 +152,7 @@ class Drawing:
         }
         # Whoever attaches something to modules has them alone for that time.
         alone = bool(networks) or self._attached.alone or params.seamless != "none" or params.perturbation != "none"
+        alone = alone or self._task.alters
         with resident(self._context, wanted, work, self._measures, exclusive=alone) as components:
             scheduler = None
             if "scheduler" in components:
@@ -178,6 +179,7 @@ class Drawing:
         self._attached.complete(call, pipe, components, lambda: self._task.source(indices[0]))
         self._warn_of(call.notes, words.notes())
         restarts = [
+            self._task.accompany(pipe, call, components, indices),
             self._tell(call, pipe, components, words, len(indices)),
             ways.guide(
                 pipe,

@@ -5,7 +5,7 @@ of the call, and what becomes of the pictures. The base is text to image; others
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -106,6 +106,17 @@ class Task:
 
     def complete(self, call: Call, pipe: Any, plan: Plan, indices: Sequence[int]) -> None:
         """Put this task's own arguments into ``call``, just before the pictures ``indices`` are drawn."""
+
+    alters = False
+    """Whether it changes the denoiser for the time of a run, which must then be leased exclusively."""
+
+    def accompany(
+        self, pipe: Any, call: Call, components: Mapping[str, Any], indices: Sequence[int]
+    ) -> Callable[[], None]:
+        """Put what is drawn beside the pictures ``indices`` into ``pipe``, before it is told what to draw. The answer
+        is to be called before each attempt.
+        """
+        return lambda: None
 
     def after_step(self, pipe: Any, number: int, timestep: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Between two steps: tensors that replace those of the pipeline, by name."""

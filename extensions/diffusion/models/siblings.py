@@ -10,6 +10,7 @@ from webui.api import ModelError
 
 from .loading import Plan
 
+UNET_HINT = "Models with a UNet and CLIP do: Stable Diffusion 1 and 2, SDXL."
 _MARKS = {"img2img": ("Img2Img",), "inpaint": ("Inpaint", "Inpainting")}
 _NO_EDITORS = ("Upscale", "Refiner", "Video", "Animate", "Prior", "Layered", "DualGuided", "UniDiffuser")
 """Marks of classes that take a picture and a prompt and make something else of them than one changed picture."""
@@ -54,6 +55,15 @@ def edits(cls: Any) -> bool:
     known = {*inspect.signature(cls.__call__).parameters, *inspect.signature(cls.__init__).parameters}
     named = any(mark in cls.__name__ for mark in _NO_EDITORS)
     return {"image", "prompt"} <= known and not named and not known & _OTHER_INPUTS and not reads_pictures(cls)
+
+
+def needs_unet(plan: Plan, what: str) -> Plan:
+    """``plan``, whose denoiser is a UNet. Raises ModelError, which says ``what`` wants one."""
+    if "unet" not in plan.sources:
+        raise ModelError(
+            f"{what} works with a UNet; model {plan.title!r} is a {plan.cls.__name__}.", hint=UNET_HINT
+        )
+    return plan
 
 
 def as_class(plan: Plan, cls: Any) -> Plan:

@@ -8,7 +8,7 @@ from webui.testing.rooms import wrong_floors
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
-    {"params", "params_adapters", "params_pictures", "prompts"},
+    {"params", "params_adapters", "params_pictures", "params_style", "prompts"},
     {"compute"},
     {"models"},
     {"pictures", "text"},
