@@ -84,6 +84,8 @@ def test_a_form_without_a_model_names_the_folder_that_is_missing_one(tmp_path: P
     assert told["gan.sample"]["needs_model"]
     assert told["gan.sample"]["model_folder"] == "models/gan"
     assert told["diffusion.txt2img"]["model_folder"] == "models/checkpoints"
+    assert "style" in others  # diffusion has forms in that tab: whose extension is off, it is one still
+    assert {form.spec.extension for tab in tabs if tab.spec.id == "style" for form in tab.forms} == {"diffusion"}
     built_in.library.close()
 
 

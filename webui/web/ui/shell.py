@@ -58,8 +58,11 @@ class TabBuilder:
 
 def pipelines_of(services: Services, tab: TabSpec) -> list[PipelineSpec]:
     """Those whose form stands in ``tab``: its own extension's first, then what others put there."""
-    owner = services.host.owner_of("tabs", tab.id)
     specs = [spec for spec in services.host.pipelines.values() if spec.tab == tab.id]
+    try:
+        owner = services.host.owner_of("tabs", tab.id)
+    except NotFound:  # nobody declares it, or who does is switched off
+        return specs
     return sorted(specs, key=lambda spec: spec.extension != owner)
 
 
