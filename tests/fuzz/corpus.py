@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import struct
 import zipfile
 import zlib
@@ -53,6 +52,18 @@ class Case:
     files: dict[str, tuple[str, bytes, str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
+
+    def as_request(self) -> dict[str, Any]:
+        """For ``httpx.Client.request``."""
+        return {
+            "method": self.method,
+            "url": self.path,
+            "json": self.json,
+            "content": self.content,
+            "files": self.files or None,
+            "headers": {name: value.encode("latin-1") for name, value in self.headers.items()},
+            "params": self.params or None,
+        }
 
 
 def cases() -> list[Case]:
@@ -181,8 +192,3 @@ def _archives() -> Iterator[Case]:
     for body in bodies:
         yield Case("archive", "POST", f"{API}/uploads", files={"file": ("a.zip", body, "application/zip")})
         yield Case("archive", "POST", f"{API}/import", files={"file": ("a.zip", body, "application/zip")})
-
-
-def as_line(counts: dict[str, Any]) -> str:
-    """The one line that a run prints."""
-    return json.dumps(counts, sort_keys=True)
