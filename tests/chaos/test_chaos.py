@@ -23,14 +23,25 @@ def test_kills_lose_nothing(tmp_path: Path) -> None:
 def test_faults_lose_nothing(tmp_path: Path) -> None:
     told = faults.run(tmp_path)
     assert {name: told[name] for name in LOSSES} == dict.fromkeys(LOSSES, 0), told
-    assert told["ends"] == {
-        "disk_full": told["ends"]["disk_full"],
-        "place_taken": told["ends"]["place_taken"],
+    ends = told["ends"]
+    assert ends == {
+        "disk_full": ends["disk_full"],
+        "disk_really_full": ends["disk_really_full"],
+        "place_taken": ends["place_taken"],
+        "read_only": "failed: PermissionError",
         "worker_hangs": "cancelled",
+        "worker_is_silent": "failed: TimeoutError",
+        "worker_eats_memory": "failed: MemoryError",
         "queue_locked": "done",
-        "rubbish_on_the_pipe": "failed",
+        "index_locked": "done, listed",
+        "rubbish_artifact": "failed",
+        "rubbish_on_the_pipe": "done",
+        "model_deleted": "done, then 422",
+        "model_replaced": "failed ModelError, then done",
+        "clock_jumps": "done, done, done",
         "index_corrupt": "rebuilt",
     }
-    assert told["ends"]["place_taken"].startswith("failed: ")
+    assert ends["place_taken"].startswith("failed: ")
+    assert ends["disk_really_full"].startswith(("failed: the disk is full", "skipped: "))
     # A worker that cannot write a byte, its log among them, may end at that: another one makes the picture then.
-    assert told["ends"]["disk_full"] in ("failed: OSError", "done: ")
+    assert ends["disk_full"] in ("failed: OSError", "done: ")

@@ -97,6 +97,21 @@ def test_quantized_weights_count_as_what_they_are_made_of() -> None:
 # Leases
 
 
+def test_a_file_that_was_replaced_before_it_was_read_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "m.safetensors"
+    file.write_bytes(b"one")
+    asked = Component(ComponentKey.of(file, "unet", "float32"), lambda: Weights(8))
+    file.write_bytes(b"another")
+    cache = ModelCache(CPU, 10_000)
+    with pytest.raises(ModelError, match=r"m\.safetensors was replaced"), cache.lease({"unet": asked}):
+        raise AssertionError("it was leased")
+    assert cache.stats().held_bytes == 0
+    with cache.lease({"unet": Component(ComponentKey.of(file, "unet", "float32"), asked.load)}):
+        file.unlink()
+    with cache.lease({"unet": asked}):
+        assert cache.stats().loads == 2, "of a file that is gone nothing can be said"
+
+
 def test_loaded_once_and_ready_to_compute() -> None:
     loads: list[str] = []
     cache = ModelCache(CPU, 10_000)

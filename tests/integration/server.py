@@ -22,12 +22,14 @@ MANIFEST = 'id = "paint"\nversion = "1.0"\napi = "1.4"\n'
 DECLARATION = """
 from webui.api import Params, PipelineSpec, hookimpl, integer, number, seed, choice
 
+MOODS = ["calm", "raises", "rubbish", "babbles", "kills", "eats", "never_ends"]
+
 
 class PaintParams(Params):
     count: int = integer(1, minimum=1, maximum=50, label="Count")
     steps: int = integer(4, minimum=1, maximum=1000, label="Steps")
     pause_s: float = number(0.0, minimum=0, maximum=10, label="Pause")
-    mood: str = choice("calm", ["calm", "raises", "rubbish", "kills", "never_ends"], label="Mood")
+    mood: str = choice("calm", MOODS, label="Mood")
     seed: int = seed()
 
 
@@ -37,12 +39,21 @@ def register_pipelines():
 """
 
 WORK = """
+import contextlib
 import os
+import stat
 import time
 
 from PIL import Image
 
 from webui.api import Artifact
+
+
+def babble():
+    for number in range(3, 64):
+        with contextlib.suppress(OSError):
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                os.write(number, b'{"type": "done"}\\n\\xff\\xfe no word of the protocol\\n')
 
 
 class Squares:
@@ -54,6 +65,13 @@ class Squares:
                 raise RuntimeError("the paint ran out")
             if params.mood == "rubbish":
                 yield "not an artifact"
+            if params.mood == "babbles":
+                babble()
+            eaten = []
+            while params.mood == "eats" and len(eaten) < 64:
+                eaten.append(b"x" * 2**26)
+                context.progress(len(eaten), 64)
+                time.sleep(0.02)
             if params.mood == "kills":
                 os._exit(9)
             while params.mood == "never_ends":
@@ -114,8 +132,8 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(f"waited {limit_s} s for {what}:\n{self.log.read_text()[-3000:]}")
 
-    def submit(self, **params: Any) -> str:
-        answer = self.client.post("/api/v1/jobs", json={"pipeline": "paint.squares", "params": params})
+    def submit(self, pipeline: str = "paint.squares", /, **params: Any) -> str:
+        answer = self.client.post("/api/v1/jobs", json={"pipeline": pipeline, "params": params})
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 

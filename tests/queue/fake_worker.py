@@ -64,6 +64,10 @@ def misbehave(params: dict[str, Any], job_id: str, index: int, folder: Path) -> 
     if params.get("hang"):
         while True:
             time.sleep(60)
+    if params.get("eat_bytes"):
+        eaten = b"x" * int(params["eat_bytes"])
+        time.sleep(60)
+        say(type="log", message=str(len(eaten)))
     if params.get("garbage"):
         sys.stdout.write('hello\n{"type": "nonsense"}\n\n{"type": "progress"\n' + "x" * 100_000 + "\n")
         sys.stdout.flush()

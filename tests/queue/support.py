@@ -14,8 +14,8 @@ from webui.core.parameters import Params
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec
 from webui.core.validating import validate
-from webui.queue.dispatcher import Limits
 from webui.queue.executors import SubprocessExecutor
+from webui.queue.limits import Limits
 from webui.queue.service import JobService
 
 WORKER = [sys.executable, "-S", str(Path(__file__).with_name("fake_worker.py"))]

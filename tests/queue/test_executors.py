@@ -84,6 +84,14 @@ def test_a_job_runs_and_the_device_is_known(make: Callable[..., SubprocessExecut
     assert alive(pid_of(executor))
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_worker_is_the_first_to_go_when_memory_runs_out(make: Callable[..., SubprocessExecutor]) -> None:
+    executor = make()
+    executor.start()
+    until(lambda: executor.receive(0.05) is None and executor.status().state == "ready")
+    assert int(Path(f"/proc/{pid_of(executor)}/oom_score_adj").read_text()) == 500
+
+
 def test_stop_ends_it_in_order(make: Callable[..., SubprocessExecutor]) -> None:
     executor = make()
     executor.send(run_of())

@@ -181,6 +181,18 @@ def test_a_cancel_that_is_not_honoured_costs_the_worker(serve: Serve, how: dict[
     assert ended(jobs, next_job).state is JobState.DONE
 
 
+def test_one_that_is_silent_or_eats_too_much_costs_the_worker_and_fails(serve: Serve) -> None:
+    jobs = serve(limits=replace(LIMITS, silence_s=0.5, memory_bytes=100 * 2**20))
+    eats = jobs.submit("fake.draw", {"images": 2, "at": 1, "eat_bytes": 150 * 2**20})
+    silent = jobs.submit("fake.draw", {"images": 2, "at": 1, "hang": True})
+    for job, kind in ((eats, "MemoryError"), (silent, "TimeoutError")):
+        failed = ended(jobs, job)
+        assert failed.state is JobState.FAILED
+        assert failed.error is not None
+        assert (failed.error.kind, failed.attempts, len(failed.artifacts)) == (kind, 1, 1)
+    assert ended(jobs, jobs.submit("fake.draw", {})).state is JobState.DONE
+
+
 def test_a_job_cancelled_while_its_worker_starts(serve: Serve) -> None:
     jobs = serve()
     job = jobs.submit("fake.draw", {"steps": 1000, "step_s": 0.02})

@@ -175,7 +175,7 @@ class Catalog:
                 raise NotFound(f"There is no {kind_words(kind)} yet.", hint=f"Put one into {place}.")
             return found
         paths = self._allow_paths if allow_paths is None else allow_paths
-        if self._came(ref):
+        if self._came(ref) or self._went(ref):
             self.refresh()
         return (
             self._listed(ref, kind)
@@ -196,6 +196,10 @@ class Catalog:
             return False
         roots = self._settings.models_dirs
         return any((base / name).is_file() for base in (roots[int(place) - 1 : int(place)] if colon else roots))
+
+    def _went(self, ref: str) -> bool:
+        """Whether the file of this reference was taken away since the last scan."""
+        return any(entry.ref == ref and entry.path is not None and not entry.path.exists() for entry in self.entries())
 
     def folder_of(self, kind: str) -> str:
         """The folder below one of models that files of ``kind`` are put into: their extension's, or the usual one."""

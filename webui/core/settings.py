@@ -50,6 +50,10 @@ class Settings(BaseModel):
     preview_interval_s: float = Field(default=0.25, ge=0.0)
     cancel_grace_s: float = Field(default=20.0, ge=0.0)
     """A job that has not ended this long after it was cancelled loses its worker."""
+    silence_s: float = Field(default=1800.0, gt=0.0)
+    """A job that reports nothing for this long, and whose pipeline declares no time limit, loses its worker."""
+    memory_limit_bytes: int = Field(default=0, ge=0)
+    """A job whose worker takes more main memory of its own loses it; 0: 95 % of the machine's."""
     cache_bytes: int = Field(default=0, ge=0)
     """Most bytes of models kept in memory; 0: half of the device's memory."""
     device: str = "auto"

@@ -319,17 +319,32 @@ class ComponentKey:
     def of(path: Path, component: str, dtype: str, *, quantization: str = "", config: str = "") -> ComponentKey:
         """The key of ``component`` in ``path``. Raises FileNotFoundError."""
         real = path.resolve(strict=True)
-        files = [real] if real.is_file() else sorted(item for item in real.rglob("*") if item.is_file())
-        stats = [item.stat() for item in files]
+        size_bytes, mtime_ns = _stamp(real)
         return ComponentKey(
             path=str(real),
-            size_bytes=sum(item.st_size for item in stats),
-            mtime_ns=max((item.st_mtime_ns for item in stats), default=0),
+            size_bytes=size_bytes,
+            mtime_ns=mtime_ns,
             component=component,
             dtype=dtype,
             quantization=quantization,
             config=config,
         )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether others lie in the place of the files that it was made of. Of files that are gone it says nothing."""
+        path = Path(self.path)
+        try:
+            return path.exists() and _stamp(path) != (self.size_bytes, self.mtime_ns)
+        except OSError:
+            return False
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """(bytes, newest change in ns) of a file, or of all files in a folder. Raises FileNotFoundError."""
+    files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
+    stats = [item.stat() for item in files]
+    return sum(item.st_size for item in stats), max((item.st_mtime_ns for item in stats), default=0)
 
 
 @dataclass(frozen=True)

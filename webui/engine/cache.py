@@ -370,6 +370,11 @@ class ModelCache:
                 f"{key.component} of {key.path} was loaded without all of its weights.",
                 hint="The files are incomplete: fetch the model again.",
             )
+        if key.is_stale:  # under this key, and in the recipe, stand the weights that were there before
+            raise ModelError(
+                f"{Path(key.path).name} was replaced by another file while a job used it.",
+                hint="Run the job again: it takes the file that is there now.",
+            )
         for module in modules(value):
             module.eval()
             module.requires_grad_(False)

@@ -32,6 +32,7 @@ from webui.core.jobs import (
 from webui.core.parameters import describe
 from webui.core.specs import PipelineSpec
 from webui.queue.executors import Executor
+from webui.queue.limits import USUAL, Limits, own_bytes
 from webui.queue.recorder import Recorder
 from webui.queue.store import MAX_ATTEMPTS, MAX_STARTS, Claim
 
@@ -40,24 +41,6 @@ log = logging.getLogger(__name__)
 _LOOK_AHEAD = 32
 """Waiting jobs whose models a worker hears of."""
 _ENDS = JobDone | JobFailedEvent | JobCancelled
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a dispatcher waits for what."""
-
-    cancel_grace_s: float = 20.0
-    """From the wish to cancel to the end of the worker."""
-    start_s: float = 300.0
-    """From the start of a worker to its first word of the job."""
-    silence_s: float = 1800.0
-    """Between two words of a job whose pipeline declares no time limit."""
-    stop_grace_s: float = 2.0
-    """For the worker to end by itself when the server stops."""
-    poll_s: float = 0.1
-    """Between two looks at the limits while a job runs."""
-    idle_s: float = 1.0
-    """Between two looks at the queue while nothing was heard of a new job."""
 
 
 @dataclass
@@ -88,7 +71,7 @@ class Dispatcher:
         recorder: Recorder,
         executor: Executor,
         spec_of: Callable[[str], PipelineSpec | None],
-        limits: Limits = Limits(),
+        limits: Limits = USUAL,
         allowance_s: Callable[[Job], float | None] = lambda job: None,
     ) -> None:
         self._recorder = recorder
@@ -287,7 +270,7 @@ class Dispatcher:
             if now - run.cancel_at > self._limits.cancel_grace_s:
                 run.verdict = "cancelled"
                 self._executor.kill()
-        elif (error := self._overdue(run, now)) is not None:
+        elif (error := self._overdue(run, now) or self._too_large()) is not None:
             run.verdict, run.error = "overdue", error
             self._executor.kill()
 
@@ -310,6 +293,14 @@ class Dispatcher:
             return None
         message = f"the job reported nothing for {self._limits.silence_s / 60:.0f} minutes and was ended."
         return ErrorInfo(kind="TimeoutError", message=message, hint="Run it again: it goes on from what is finished.")
+
+    def _too_large(self) -> ErrorInfo | None:
+        """Before the system runs out of memory, and chooses itself what it ends."""
+        limit, pid = self._limits.memory_bytes, self._executor.status().pid
+        if not limit or pid is None or own_bytes(pid) <= limit:
+            return None
+        message = f"the worker took more than {limit / 2**30:.1f} GiB of main memory, its limit, and was ended."
+        return ErrorInfo(kind="MemoryError", message=message, hint="Ask for less at once, or raise memory_limit_bytes.")
 
     def _died(self, run: _Run, died: WorkerDied) -> None:
         """The worker is gone: settle what becomes of the job."""

@@ -1,5 +1,5 @@
-"""Between the server and its worker on Linux: asks the kernel to kill this process when its parent dies, then becomes
-the worker.
+"""Between the server and its worker on Linux: asks the kernel to kill this process when its parent dies, and before
+others when memory runs out, then becomes the worker.
 
 Run as a script by SubprocessExecutor: ``python -I -S lifeline.py PARENT_PID PROGRAM ARGUMENT ...``. The request
 outlives ``exec``, so it holds for any worker, even one that hangs with its standard input unread. Setting it between
@@ -9,12 +9,15 @@ without the installed packages.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_FIRST_TO_GO = "500"
+"""Of -1000 to 1000: a worker is replaced and its job goes on, the server and other programs are not."""
 
 
 def main(arguments: list[str]) -> None:
@@ -23,6 +26,8 @@ def main(arguments: list[str]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:  # it died before the request was made
         sys.exit(1)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as rank:
+        rank.write(_FIRST_TO_GO)
     os.execvp(command[0], command)
 
 

@@ -11,9 +11,10 @@ from webui.core.errors import FieldError, NotFound, ParameterError
 from webui.core.jobs import Job, JobState, MemoryCommand
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec, same_name
-from webui.queue.dispatcher import Dispatcher, Limits
+from webui.queue.dispatcher import Dispatcher
 from webui.queue.executors import Executor, SubprocessExecutor
 from webui.queue.hub import EventHub, Subscription
+from webui.queue.limits import Limits, limits_of
 from webui.queue.recorder import ArtifactObserver, FindDone, Recorder
 from webui.queue.store import JobStore
 
@@ -59,7 +60,7 @@ class JobService:
         self.store = JobStore(settings.queue_path)
         self.hub = EventHub(self.store.get, self._active)
         self._recorder = Recorder(self.store, self.hub, find_done, observers)
-        limits = limits or Limits(cancel_grace_s=settings.cancel_grace_s)
+        limits = limits or limits_of(settings)
         self._dispatchers = [
             Dispatcher(self._recorder, executor, pipelines.get, limits, allowance_s)
             for executor in (executors if executors is not None else [SubprocessExecutor(settings)])
