@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -383,3 +385,30 @@ def test_presets_are_saved_and_chosen(page: Page) -> None:
     page.locator("#preset-sketch-draw input").click()
     page.get_by_role("option", name="my preset").click()
     expect(page.locator("#f-sketch-draw-prompt textarea")).to_have_value("kept words")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_plot_is_downloaded_in_the_colours_of_the_page(
+    open_page: Callable[..., Page], tmp_path: Path, scheme: str
+) -> None:
+    page = open_page(color_scheme=scheme)
+    page.evaluate(
+        """() => document.body.append(Lifelike.plots.draw({ x: "steps", y: "FD", series: [
+            { name: "measured", line: true, points: [[5, 20, 18, 22], [10, 12, 11, 13]] },
+            { name: "real against real", line: true, points: [[5, 3], [10, 3]] } ] }))"""
+    )
+    saved = {}
+    for kind in ("SVG", "PNG"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Download {kind}").click()
+        saved[kind] = tmp_path / f"plot.{kind.lower()}"
+        download.value.save_as(saved[kind])
+        assert download.value.suggested_filename == f"FD steps.{kind.lower()}"
+    text = saved["SVG"].read_text(encoding="utf-8")
+    assert "real against real" in text
+    assert "var(" not in text
+    with Image.open(saved["PNG"]) as picture:
+        pixels = np.asarray(picture.convert("L"))
+    assert (pixels[0, 0] > 128) == (scheme == "light")
+    assert pixels.std() > 5
+    assert picture.size[0] == 2 * 560

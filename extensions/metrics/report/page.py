@@ -117,7 +117,7 @@ section + section, p + section { margin-top: 20px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical-align: middle; }
-th { color: var(--quiet); font-weight: 500; }
+th { color: var(--quiet); font-weight: 500; white-space: nowrap; }
 td.number { text-align: right; }
 .grid { display: flex; flex-wrap: wrap; gap: 10px; margin: 10px 0; }
 figure { margin: 0; max-width: 100%; }
@@ -140,7 +140,7 @@ svg { display: block; } svg text { font-size: 11px; fill: var(--quiet); }
   figure, tr, li, summary { break-inside: avoid; } h1, h2, .lead { break-after: avoid; }
   thead { display: table-header-group; } .scroll { overflow: visible; } table { font-size: 9pt; width: 100%; }
   td, th { padding: 3px 8px 3px 0; } td.number { white-space: nowrap; }
-  section > p { break-after: avoid; } .grid { display: block; }
+  section > p, ul:not(:last-child) { break-after: avoid; } .grid { display: block; }
   .grid figure { display: inline-block; vertical-align: top; margin: 0 6px 8px 0; }
   p, .lead, .summary { max-width: none; orphans: 3; widows: 3; } * { print-color-adjust: exact; }
   details::details-content { content-visibility: visible; display: block; } pre { font-size: 7.5pt; padding: 0; } }

@@ -27,6 +27,7 @@ SCRIPTS = (
     "lists.js",
     "fields.js",
     "prompts.js",
+    "plotfiles.js",
     "plots.js",
     "scores.js",
     "artifacts.js",

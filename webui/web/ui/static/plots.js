@@ -57,7 +57,11 @@ Lifelike.plots = (() => {
       ? h("div", { class: "ll-plot-names" }, plot.series.map((one, place) =>
         h("span", { style: `--ink: ${INKS[place % INKS.length]}` }, one.name || "")))
       : null;
-    return h("figure", { class: "ll-figure" }, frame, names);
+    // Colours are read when a file is made: the theme may have changed since.
+    const told = () => plot.series.length > 1 && names
+      ? plot.series.map((one, place) => ({ name: one.name || "", ink: getComputedStyle(names.children[place], "::before").backgroundColor }))
+      : [];
+    return h("figure", { class: "ll-figure" }, frame, names, Lifelike.plotFiles.buttons(frame, told));
   }
 
   // The least distance of two bars.
