@@ -37,9 +37,14 @@ ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 3_000_000_000
 DRAWN = {"domain": "avatar", "style": "flat", "samples": 20_000, "seed": 1}
 STARTERS: Mapping[str, dict[str, Any]] = {
-    "avatars": {"preset": "stylegan2-64", "steps": 12_000},
-    "avatars_dcgan": {"preset": "dcgan-64", "steps": 8_000},
-    "avatars_biggan": {"preset": "biggan-64", "steps": 4_000, "label": "attributes.hair_colour"},
+    "avatars": {"preset": "stylegan2-64", "steps": 8_000, "gamma": 1.0, "aide": "starter.judge"},
+    "avatars_dcgan": {"preset": "dcgan-64", "steps": 8_000, "aide": "starter.judge"},
+    "avatars_biggan": {
+        "preset": "biggan-64",
+        "steps": 4_000,
+        "label": "attributes.hair_colour",
+        "aide": "starter.judge",
+    },
     "avatars_vae": {"preset": "vae-64", "steps": 6_000},
     "avatars_vqgan": {"preset": "vqgan-64", "steps": 9_000},
 }

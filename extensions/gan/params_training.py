@@ -107,6 +107,14 @@ class TrainParams(Params):
         help="Lambda of WGAN-GP; 0 is none, -1 the preset's",
         group="Training",
     )
+    aide: str = dynamic_choice(
+        "",
+        "feature_networks",
+        label="Second discriminator",
+        help="On the layers of a network that knows such pictures: GANs learn faster. Distances by that same network "
+        "then flatter",
+        group="Training",
+    )
     flip: bool = boolean(False, label="Mirrored pictures too", group="Training")
     recipe: str = text(
         "",

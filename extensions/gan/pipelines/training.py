@@ -6,7 +6,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,17 @@ from extensions.gan.training import curves
 from extensions.gan.training.data import PictureArray
 from extensions.gan.training.loop import Diverged, write_atomic
 from extensions.gan.training.machine import Machine
-from webui.api import Artifact, Context, JobFailed
+from webui.api import Artifact, Context, JobFailed, LayeredExtractor
 
 from .making import refuse
+from .projecting import reader
 from .training_card import card
 from .training_data import pictures_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _READ_AT_ONCE = 64
+Layers = Callable[[Tensor], Sequence[Tensor]]
+GANS = ("dcgan", "stylegan2", "biggan")
 _OWN_MODELS = Path(__file__).resolve().parents[3] / "models"
 
 
@@ -68,10 +72,10 @@ class Train:
             length = min(every, all_ - (done - 1) // every * every)
             context.progress(place, length, f"step {done} of {all_}, {pace:.1f} pictures/s, {spoken(left)} left")
 
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), aide_of(params, recipe, context) as layers:
             measure = measure_of(params, context)
             run = made(
-                Setting(recipe, data, machine, params.seed, steps),
+                Setting(recipe, data, machine, params.seed, steps, layers),
                 context.work_dir / "run",
                 reports=reports,
                 save_every=params.save_every,
@@ -218,6 +222,21 @@ def reference_of(target: Path, folders: Sequence[Path]) -> str:
     name = f"{target.parent.name}/{target.name}"
     place = folders.index(target.parent)
     return name if place < 2 else f"{place}:{name}"
+
+
+@contextmanager
+def aide_of(params: TrainParams, recipe: Recipe, context: Context) -> Iterator[Layers | None]:
+    """The layers of the network that the form names, leased; None where it names none or no GAN is trained. Raises
+    ParameterError, NotFound, ModelError.
+    """
+    if not params.aide.strip() or recipe.family not in GANS:
+        yield None
+        return
+    extractor = context.feature_extractor(params.aide)
+    if not isinstance(extractor, LayeredExtractor):
+        raise refuse("aide", "expected a network that hands out its layers, such as starter.judge")
+    with context.models.lease({"network": extractor.component}) as parts:
+        yield reader(extractor, parts["network"], context)  # type: ignore[arg-type]
 
 
 def measure_of(params: TrainParams, context: Context) -> Measure | None:

@@ -12,6 +12,7 @@ from extensions.gan.networks import losses
 from extensions.gan.training.augment import Adaptive, diff_augment
 from extensions.gan.training.average import Average
 
+from .aide import Aide
 from .common import SHOWN, Setting
 from .pairs import Pair, pair_for
 
@@ -36,6 +37,7 @@ class Adversarial:
         self._tune_critic = self._adam(self.critic, recipe.critic_rate, recipe.penalty_every if recipe.gamma else 0)
         self._batches = setting.batches()
         self.ada = Adaptive(target=recipe.ada_target, pictures_to_one=recipe.ada_pictures)
+        self.aide = Aide(setting, setting.layers) if setting.layers is not None and recipe.aide_weight else None
         self._sign = torch.zeros((), device=setting.device)
         self._path_mean = torch.zeros((), device=setting.device)
         fixed = torch.Generator().manual_seed(setting.seed)
@@ -54,7 +56,8 @@ class Adversarial:
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
-        return {"generator": self.generator, "critic": self.critic}
+        own = {"generator": self.generator, "critic": self.critic}
+        return own if self.aide is None else {**own, "aide": self.aide.heads}
 
     @property
     def settled(self) -> bool:
@@ -86,6 +89,8 @@ class Adversarial:
         with torch.no_grad(), self.machine.autocast():
             made_of = self._made_for(labels, random)
             fake = self._made(made_of, random)
+        if self.aide is not None:
+            told["loss_aide"] = self.aide.learn(real, fake.float(), turn)
         real, fake = self._changed(real, random), self._changed(fake.float(), random)
         with self.machine.autocast():
             on_real, on_fake = self.pair.judge(real, labels), self.pair.judge(fake, made_of)
@@ -151,6 +156,8 @@ class Adversarial:
                 loss = losses.generator_loss(on_fake)
             else:
                 loss = losses.hinge_generator_loss(on_fake)
+        if self.aide is not None:
+            loss = loss + self.recipe.aide_weight * self.aide.loss(fake, step)
         self._tune_generator.zero_grad(set_to_none=True)
         loss.backward()
         if self.recipe.path_weight and step % self.recipe.path_every == 0:
@@ -198,6 +205,7 @@ class Adversarial:
             "ada_p": self.ada.p,
             "sign": self._sign,
             "path_mean": self._path_mean,
+            "aide": {} if self.aide is None else self.aide.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -209,6 +217,8 @@ class Adversarial:
         self.ada.p = float(state["ada_p"])
         self._sign.copy_(state["sign"])
         self._path_mean.copy_(state["path_mean"])
+        if self.aide is not None:
+            self.aide.restore(state["aide"])
 
     @torch.no_grad()
     def shown(self) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +26,10 @@ class Setting:
     machine: Machine
     seed: int
     steps: int
+    layers: Callable[[Tensor], Sequence[Tensor]] | None = None
+    """Of a network that sees already: pictures float32 [N,3,R,R] in -1..1 -> activations, fine to coarse, with
+    gradients. Where it is given, a GAN's generator is judged by it too.
+    """
 
     @property
     def device(self) -> torch.device:

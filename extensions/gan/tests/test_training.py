@@ -17,6 +17,7 @@ from extensions.gan.formats.loading import load
 from extensions.gan.params_training import TrainParams
 from extensions.gan.pipelines.training import recipe_of
 from extensions.gan.recipe import Recipe, presets
+from extensions.gan.tasks.adversarial import Adversarial
 from extensions.gan.tasks.choosing import task_for
 from extensions.gan.tasks.common import Setting
 from extensions.gan.tasks.run import Measure, Run
@@ -95,13 +96,18 @@ def pictures(size: int = 16, count: int = 12) -> PictureArray:
     return PictureArray(pixels, np.arange(count) % 2, ("a", "b"))
 
 
-def setting(name: str, steps: int = 4, **more: Any) -> Setting:
+def setting(name: str, steps: int = 4, *, aided: bool = False, **more: Any) -> Setting:
     chosen = recipe(name, **more)
-    return Setting(chosen, pictures(chosen.resolution), Machine.of(CPU), 5, steps)
+    return Setting(chosen, pictures(chosen.resolution), Machine.of(CPU), 5, steps, blurs if aided else None)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_run_that_goes_on_is_the_run_that_never_stopped(name: str, tmp_path: Path) -> None:
+def blurs(images: Tensor) -> list[Tensor]:
+    """Layers of a network that has two of 16 px, and one of 8 and of 4."""
+    return [images, images.tanh(), *(torch.nn.functional.avg_pool2d(images, size) for size in (2, 4))]
+
+
+@pytest.mark.parametrize(("name", "aided"), [*((name, False) for name in RECIPES), ("stylegan2", True)])
+def test_a_run_that_goes_on_is_the_run_that_never_stopped(name: str, aided: bool, tmp_path: Path) -> None:
     class Stop(Exception):
         pass
 
@@ -109,11 +115,11 @@ def test_a_run_that_goes_on_is_the_run_that_never_stopped(name: str, tmp_path: P
         if done == 3:
             raise Stop
 
-    whole = Run(setting(name, 6), tmp_path / "whole", reports=2)
+    whole = Run(setting(name, 6, aided=aided), tmp_path / "whole", reports=2)
     assert not whole.run()
     with pytest.raises(Stop):
-        Run(setting(name, 6), tmp_path / "parts", reports=2, step=stop).run()
-    parts = Run(setting(name, 6), tmp_path / "parts", reports=2)
+        Run(setting(name, 6, aided=aided), tmp_path / "parts", reports=2, step=stop).run()
+    parts = Run(setting(name, 6, aided=aided), tmp_path / "parts", reports=2)
     assert parts.run()
     one, other = ({row["step"]: row for row in read_log(tmp_path / folder)} for folder in ("whole", "parts"))
     assert one[6] == other[6]
@@ -152,6 +158,29 @@ def test_every_loss_moves_both_networks(loss: str) -> None:
     for name, network in task.modules.items():
         moved = [not torch.equal(old, new) for old, new in zip(before[name], network.parameters(), strict=True)]
         assert sum(moved) > len(moved) // 2, name
+
+
+def test_a_second_discriminator_sees_each_scale_once_and_pulls_the_generator() -> None:
+    task = task_for(setting("dcgan", aided=True, aide_rate=0.01))
+    assert isinstance(task, Adversarial)
+    assert task.aide is not None
+    assert task.aide.heads.channels == (3, 3, 3)
+    with pytest.raises(ValueError, match="expected layers of"):
+        task.aide.heads([torch.zeros(1, 4, 2, 2)])
+    real = pictures(16).images(np.arange(8))
+    fake = real.flip(0) * 0.2  # paler than what is real
+    for step in range(80):
+        told = task.aide.learn(real, fake, step)
+    assert float(told) < 1.7  # 2 where it tells nothing
+    moved = fake.clone().requires_grad_(True)
+    task.aide.loss(moved, 0).backward()
+    assert moved.grad is not None
+    with torch.no_grad():
+        better = fake - 20 * moved.grad
+        assert task.aide.loss(better, 0) < task.aide.loss(fake, 0)
+    before = [p.clone() for p in task.aide.heads.parameters()]
+    assert {"loss_aide", "loss_generator"} <= task.step(0).keys()
+    assert any(not torch.equal(one, other) for one, other in zip(before, task.aide.heads.parameters(), strict=True))
 
 
 def test_two_colours_are_learned(tmp_path: Path) -> None:
@@ -354,6 +383,7 @@ def test_a_job_trains_stops_goes_on_and_leaves_a_model(tmp_path: Path) -> None:
         "sheets": 2,
         "batch": 4,
         "network": "",
+        "aide": "starter.judge",
         "recipe": json.dumps({"network": {"resolution": 16, "z_dim": 8, "width": 4}, "critic": {"width": 4}}),
     }
     first = run_pipeline("gan.train", wanted, tmp_path, studio=studio, cancel_when=lambda told: len(told.records) == 1)
