@@ -1,20 +1,26 @@
-"""A postprocessor: warms every picture before it is saved, by as much as a variable says."""
+"""A postprocessor: warms every picture before it is saved, by as much as its own setting says."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from typing import Any
 
-from webui.api import ImageContext, hookimpl
+from webui.api import ImageContext, Params, SettingsSpec, hookimpl, number
 
-STRENGTH = "LIFELIKE_WARM_TONES"
-"""The variable, 0 to 1; where it is not set, every picture stays as it is."""
+
+class WarmTonesSettings(Params):
+    strength: float = number(0.0, minimum=0, maximum=1, label="Strength", help="0: every picture stays as it is.")
+
+
+@hookimpl
+def register_settings() -> Iterable[SettingsSpec]:
+    return [SettingsSpec(id="warm_tones", title="Warm tones", params=WarmTonesSettings)]
 
 
 @hookimpl
 def process_image(image: Any, context: ImageContext) -> Any:
     """Red up, blue down; None, which keeps the picture as it is, where nothing is to be done."""
-    strength = float(os.environ.get(STRENGTH, "0") or 0)
+    strength = context.settings["strength"]
     if not strength or image.mode not in ("RGB", "RGBA"):
         return None
     red, green, blue, *alpha = image.split()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from webui.app import Studio
 from webui.core.settings import ROOT, Settings
 from webui.testing import make_studio, run_pipeline
 from webui.testing.samples import sample_picture
@@ -41,11 +43,13 @@ def test_a_palette_is_a_model_and_recolours(tmp_path: Path) -> None:
     assert {colour for _, colour in outcome.images[0].getcolors()} == {(0, 0, 0), (255, 255, 255)}
 
 
-def test_every_picture_is_warmed_where_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    studio = make_studio(tmp_path / "data", extensions_dirs=[EXAMPLES], models_dirs=[])
-    plain = run_pipeline("swatches.swatch", {"colour": "#808080", "width": 64}, tmp_path, studio=studio)
-    monkeypatch.setenv("LIFELIKE_WARM_TONES", "1")
-    warm = run_pipeline("swatches.swatch", {"colour": "#808080", "width": 64}, tmp_path, studio=studio)
-    studio.library.close()
-    assert plain.images[0].getpixel((0, 0)) == (128, 128, 128)
-    assert warm.images[0].getpixel((0, 0)) == (154, 128, 102)
+def test_every_picture_is_warmed_where_that_is_set(tmp_path: Path) -> None:
+    def studio_of(**settings: Any) -> Studio:
+        return make_studio(tmp_path / "data", extensions_dirs=[EXAMPLES], models_dirs=[], **settings)
+
+    given = {"colour": "#808080", "width": 64}
+    pixels = []
+    for studio in (studio_of(), studio_of(extensions={"warm_tones": {"strength": 1}})):
+        pixels.append(run_pipeline("swatches.swatch", given, tmp_path, studio=studio).images[0].getpixel((0, 0)))
+        studio.library.close()
+    assert pixels == [(128, 128, 128), (154, 128, 102)]

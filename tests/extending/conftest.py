@@ -6,6 +6,7 @@ import os
 import subprocess
 import venv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,10 @@ def packages(python: Path) -> Path:
 
 
 @pytest.fixture
-def ext(python: Path, tmp_path: Path) -> Ext:
-    """``launch.py ext ...`` in that environment, on the test's own data folder, without an index of packages."""
+def lifelike_command(python: Path, tmp_path: Path) -> Ext:
+    """``launch.py ...`` in that environment, on the test's own data folder, without an index of packages."""
 
-    def ext(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    def command(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -44,10 +45,16 @@ def ext(python: Path, tmp_path: Path) -> Ext:
             "PIP_NO_INDEX": "1",
             **variables,
         }
-        command = [str(python), "-P", "-m", "webui.cli", "ext", *map(str, arguments)]
         return subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False,
+            [str(python), "-P", "-m", "webui.cli", *map(str, arguments)],
+            capture_output=True, text=True, env=environment, cwd=tmp_path, check=False,
             stdin=subprocess.DEVNULL, timeout=300,
         )  # fmt: skip
 
-    return ext
+    return command
+
+
+@pytest.fixture
+def ext(lifelike_command: Ext) -> Ext:
+    """``launch.py ext ...`` there."""
+    return partial(lifelike_command, "ext")

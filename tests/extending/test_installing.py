@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from tests.extending.conftest import Ext
 from tests.extending.wheels import make_wheel
 from webui.cli.extending.scaffold import new_extension
 from webui.cli.extending.sources import fetch
-from webui.core.errors import NotFound, ParameterError, SetupError
-from webui.core.settings import ROOT
+from webui.cli.extending.store import Store
+from webui.core.errors import Conflict, NotFound, ParameterError, SetupError
+from webui.core.settings import Settings
 from webui.plugins.manifest import read_manifest
 
 BROKEN = "raise RuntimeError('this release is broken')\n"
@@ -103,6 +105,55 @@ def test_a_folder_comes_updates_goes_back_and_goes(ext: Ext, tmp_path: Path) -> 
     assert version_in(place) == ""
 
 
+def test_what_a_folder_requires_goes_back_with_it(ext: Ext, packages: Path, tmp_path: Path) -> None:
+    index, offered = tmp_path / "index", {"PIP_FIND_LINKS": str(tmp_path / "index")}
+    make_wheel(index, "sap", "1.0", group="tests.libraries")
+    make_wheel(index, "resin", "1.0", group="tests.libraries")
+    folder = new_extension("bark", tmp_path / "work")
+    manifest, declaration = folder / "extension.toml", folder / "__init__.py"
+    words, code = manifest.read_text(), declaration.read_text()
+    assert "requires = []" in words
+
+    def release(version: str, requires: str, init: str = code) -> None:
+        manifest.write_text(words.replace("0.1.0", version).replace("requires = []", f"requires = [{requires}]"))
+        declaration.write_text(init)
+
+    release("0.1.0", '"ext-sap"')
+    assert ext("install", folder, "--yes", **offered).returncode == 0
+    make_wheel(index, "sap", "2.0", group="tests.libraries")
+    release("0.2.0", '"ext-sap>=2", "ext-resin"', BROKEN)
+    assert "0.1.0 is back" in ext("update", "bark", "--yes", **offered).stderr
+    assert (version_of(packages, "sap"), version_of(packages, "resin")) == ("1.0", "")
+
+    release("0.3.0", '"ext-sap>=2", "ext-resin"')
+    assert ext("update", "bark", "--yes", **offered).returncode == 0
+    assert (version_of(packages, "sap"), version_of(packages, "resin")) == ("2.0", "1.0")
+    told = json.loads(ext("update", "bark", "--back", "--yes", "--json").stdout)
+    assert (told["version"], told["left"]) == ("0.1.0", ["ext-resin"]), "what came new stays, and is named"
+    assert version_of(packages, "sap") == "1.0"
+    assert "1.0" in (packages / "ext_sap" / "__init__.py").read_text()
+    assert version_in(tmp_path / "data" / "extensions" / "bark") == "0.1.0"
+    assert "no version before" in ext("update", "bark", "--back", "--yes").stderr
+    told = json.loads(ext("remove", "bark", "--yes", "--json").stdout)
+    assert sorted(told["left"]) == ["ext-resin", "ext-sap"]
+
+
+def test_two_installations_do_not_run_at_once(
+    ext: Ext, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(packages.parents[2]))
+    store = Store(Settings(data_dir=tmp_path / "data"))
+    with store.alone():
+        told = ext("install", make_wheel(tmp_path, "eager"), "--yes")
+    assert told.returncode == 1
+    assert "another `ext` installs" in told.stderr
+    assert version_of(packages, "eager") == ""
+    with pytest.raises(RuntimeError, match="fell over"), store.alone():
+        raise RuntimeError("fell over")
+    with store.alone(), pytest.raises(Conflict), store.alone():
+        raise AssertionError("two hold it")
+
+
 def test_from_git_by_branch(ext: Ext, tmp_path: Path) -> None:
     folder = new_extension("twig", tmp_path / "work")
     git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
@@ -122,13 +173,6 @@ def test_a_project_is_built_here_and_checked(ext: Ext, packages: Path, tmp_path:
     assert "Building" in told.stderr
     assert version_in(packages / "lifelike_rose") == "0.1.0"
     assert not list(project.glob("*.egg-info"))
-
-
-def test_an_example_is_a_project_too(ext: Ext, packages: Path) -> None:
-    told = ext("install", ROOT / "examples" / "palette", "--yes")
-    assert told.returncode == 0, told.stderr
-    assert version_in(packages / "lifelike_palette") == "1.0.0"
-    assert (packages / "lifelike_palette" / "locale" / "zh-CN.json").exists()
 
 
 def test_what_cannot_be_read_is_refused_before_anything_runs(tmp_path: Path) -> None:

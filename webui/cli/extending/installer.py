@@ -10,7 +10,7 @@ import shutil
 import sysconfig
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from webui.core.errors import Conflict, NotFound, SetupError
@@ -21,7 +21,7 @@ from webui.testing.supervise import check_extension, find_subject
 
 from . import pip
 from .sources import Ask, Fetched, fetch
-from .store import Installed, Store, distributions_in, files_of, unpack
+from .store import Installed, Store, distributions_in, unpack_folder, unpack_packages
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Installer:
 
     def install(self, source: str) -> Told:
         """Put a new extension in place. Raises Conflict, SetupError, NotFound, ParameterError, Cancelled."""
-        with tempfile.TemporaryDirectory(prefix="lifelike-ext-") as staging:
+        with self._store.alone(), tempfile.TemporaryDirectory(prefix="lifelike-ext-") as staging:
             fetched = fetch(source, Path(staging), self._ask)
             if there := self._place(fetched.manifest.id):
                 raise Conflict(
@@ -60,7 +60,7 @@ class Installer:
     def update(self, extension: str) -> Told:
         """Fetch it again from where it came from; where the new version does not load, the one before comes back."""
         before = self._installed(extension)
-        with tempfile.TemporaryDirectory(prefix="lifelike-ext-") as staging:
+        with self._store.alone(), tempfile.TemporaryDirectory(prefix="lifelike-ext-") as staging:
             fetched = fetch(before.origin, Path(staging), self._ask)
             if fetched.manifest.id != extension:
                 raise SetupError(f"{before.origin} holds an extension {fetched.manifest.id!r} now.")
@@ -76,17 +76,21 @@ class Installer:
             raise NotFound(f"no version before {now.version} of {extension!r} was kept.")
         before, archive = kept
         self._ask(f"{extension} {now.version} goes back to {before.version}. Go on?")
-        self._restore(before, archive)
-        self._store.write(before)
-        return Told(extension, before.version, now.version, "went_back")
+        with self._store.alone():
+            self._restore(before, archive)
+            self._store.write(replace(before, brought=tuple(dict.fromkeys((*before.brought, *now.brought)))))
+            self._store.drop_previous(extension)
+        since = [name for name in now.brought if name not in before.brought]
+        return Told(extension, before.version, now.version, "went_back", left=_still_there(since))
 
     def remove(self, extension: str) -> Told:
         """Take it away. Packages that came with it stay, and are named."""
         now = self._installed(extension)
         self._ask(f"{extension} {now.version} is removed. Go on?")
-        self._take_away(now)
-        self._store.forget(now)
-        left = tuple(name for name in now.brought if name != now.distribution and pip.installed_version(name))
+        with self._store.alone():
+            self._take_away(now)
+            self._store.forget(now)
+        left = _still_there(name for name in now.brought if name != now.distribution)
         return Told(extension, "", now.version, "removed", left=left)
 
     # --- steps
@@ -114,6 +118,7 @@ class Installer:
                 self._take_away(now)
                 pip.uninstall(fresh)
                 raise SetupError(str(error), hint="It was taken away again.") from error
+            pip.uninstall(fresh)
             self._restore(before, archive)
             raise SetupError(str(error), hint=f"{before.version} is back in its place.") from error
         self._store.write(now)
@@ -142,21 +147,20 @@ class Installer:
         shutil.rmtree(old, ignore_errors=True)
 
     def _keep(self, before: Installed, moves: Iterable[pip.Move]) -> Path:
-        """Archive what ``moves`` take the place of."""
-        if before.distribution:
-            names = dict.fromkeys([before.distribution, *(move.name for move in moves if move.installed)])
-            return self._store.keep(before, [file for name in names for file in files_of(name)])
-        folder = self._settings.own_extensions_dir / before.id
-        return self._store.keep(before, [(folder, before.id)])
+        """Archive what ``moves`` take the place of, packages that a folder requires among it."""
+        own = [before.distribution] if before.distribution else []
+        names = dict.fromkeys([*own, *(move.name for move in moves if move.installed)])
+        folder = None if before.distribution else self._settings.own_extensions_dir / before.id
+        return self._store.keep(before, names, folder)
 
     def _restore(self, before: Installed, archive: Path) -> None:
-        if before.distribution:
-            pip.uninstall(distributions_in(archive))
-            unpack(archive, Path(sysconfig.get_path("purelib")))
-            return
-        with tempfile.TemporaryDirectory(prefix=".back-", dir=self._settings.own_extensions_dir) as folder:
-            unpack(archive, Path(folder))
-            self._swap(Path(folder) / before.id, self._settings.own_extensions_dir / before.id)
+        pip.uninstall(distributions_in(archive))
+        unpack_packages(archive, Path(sysconfig.get_path("purelib")))
+        if not before.distribution:
+            place = self._settings.own_extensions_dir
+            with tempfile.TemporaryDirectory(prefix=".back-", dir=place) as folder:
+                unpack_folder(archive, Path(folder) / before.id)
+                self._swap(Path(folder) / before.id, place / before.id)
 
     def _take_away(self, now: Installed) -> None:
         if now.distribution:
@@ -179,6 +183,10 @@ class Installer:
     def _place(self, extension: str) -> Path | None:
         folders = find_folders(extension_folders(self._settings), ROOT / "extensions")
         return next((one.folder for one in (*folders, *find_packages()) if one.id == extension), None)
+
+
+def _still_there(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if pip.installed_version(name))
 
 
 def _own(fetched: Fetched) -> pip.Move:

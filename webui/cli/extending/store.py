@@ -9,17 +9,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from webui.core.errors import Conflict
 from webui.core.settings import Settings
 
 _KEPT = "previous.tar"
+_LOCK = "lock.sqlite3"
+_PACKAGES, _FOLDER = "packages", "folder"
+"""The two parts of an archive: files of the environment, and an extension's own folder."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +75,34 @@ class Store:
         """Record and archive go."""
         shutil.rmtree(self.place(installed), ignore_errors=True)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One installation at a time, in this environment and in these folders: two would each undo what the other
+        did. Held by the process, so that it ends with it. Raises Conflict at once where another holds it.
+        """
+        with ExitStack() as held:
+            for root in (self._packages, self._folders):
+                try:
+                    root.mkdir(parents=True, exist_ok=True)
+                    lock = held.enter_context(closing(sqlite3.connect(root / _LOCK, timeout=0, isolation_level=None)))
+                    lock.execute("BEGIN EXCLUSIVE")
+                except (OSError, sqlite3.OperationalError) as error:
+                    if "locked" in str(error):
+                        hint = "Wait until it is done, or answer what it asks; then try again."
+                        raise Conflict(
+                            "another `ext` installs, updates or removes at this moment.", hint=hint
+                        ) from None
+                    # A folder that may not be written to has nothing to guard: whoever writes there will say why not.
+            yield
+
     # --- the version before
 
-    def keep(self, before: Installed, paths: list[tuple[Path, str]]) -> Path:
-        """Archive ``paths`` (path, name in the archive) with the record of the version they are; the archive."""
+    def keep(self, before: Installed, distributions: Iterable[str], folder: Path | None) -> Path:
+        """Archive the files of ``distributions`` and what is in ``folder`` with the record of the version that they
+        are; the archive.
+        """
+        paths = [(path, f"{_PACKAGES}/{name}") for one in distributions for path, name in files_of(one)]
+        paths += [(folder, _FOLDER)] if folder is not None else []
         archive = self.place(before) / _KEPT
         archive.parent.mkdir(parents=True, exist_ok=True)
         temporary = archive.with_name(f"{_KEPT}.{os.getpid()}.tmp")
@@ -94,6 +124,12 @@ class Store:
             except (OSError, ValueError, TypeError):
                 continue
         return None
+
+    def drop_previous(self, extension: str) -> None:
+        """Once gone back to, it is no version before."""
+        for root in (self._folders, self._packages):
+            for name in ("previous.json", _KEPT):
+                (root / extension / name).unlink(missing_ok=True)
 
     @staticmethod
     def _put(path: Path, installed: Installed) -> None:
@@ -121,11 +157,24 @@ def _listed(distribution: str) -> Iterator[tuple[Path, str]]:
 def distributions_in(archive: Path) -> list[str]:
     """The names of the distributions whose files an archive holds."""
     with tarfile.open(archive) as tar:
-        folders = {name.partition("/")[0] for name in tar.getnames()}
+        parts = [Path(name).parts for name in tar.getnames()]
+    folders = {part[1] for part in parts if part[0] == _PACKAGES and len(part) > 2}
     return sorted(name.partition("-")[0] for name in folders if name.endswith(".dist-info"))
 
 
-def unpack(archive: Path, target: Path) -> None:
-    """Put the files of an archive of ours back below ``target``."""
+def unpack_packages(archive: Path, target: Path) -> None:
+    """Put the files of the environment in an archive of ours back below ``target``."""
+    _unpack(archive, _PACKAGES, target)
+
+
+def unpack_folder(archive: Path, target: Path) -> None:
+    """Put the extension's own folder back as ``target``."""
+    _unpack(archive, _FOLDER, target)
+
+
+def _unpack(archive: Path, part: str, target: Path) -> None:
     with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="data")
+        for member in tar.getmembers():
+            first, _, rest = member.name.partition("/")
+            if first == part:
+                tar.extract(member.replace(name=rest or ".", deep=False), target, filter="data")
