@@ -10,7 +10,7 @@ setup: ## install into .venv
 run: ## start the page; make run ARGS="--port 8000"
 	$(PYTHON) launch.py serve $(ARGS)
 
-check: ## what CI runs: ruff, mypy --strict webui, all tests
+check: ## what CI runs: ruff, mypy --strict webui, pip-audit, all tests
 	$(PYTHON) launch.py test
 
 test: ## the tests alone; make test ARGS="tests/queue -k cancel"

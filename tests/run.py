@@ -1,4 +1,4 @@
-"""The whole check, run inside .venv by `python launch.py test`: finds a Chromium, then ruff, mypy and pytest.
+"""The whole check, run inside .venv by `python launch.py test`: finds a Chromium, then ruff, mypy, pip-audit, pytest.
 
 With arguments it runs pytest alone, and hands them to it. Each part of the check runs even if one before it fails.
 """
@@ -16,6 +16,7 @@ CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
+    "pip-audit": ["tests.audit"],
     "pytest": ["pytest"],
 }
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

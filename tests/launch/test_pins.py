@@ -13,6 +13,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[2]
 # Each build of torch pins its own exactly, see constraints.txt.
 PINNED_BY_TORCH = ("nvidia-", "cuda-", "triton", "pytorch-triton", "rocm")
+BROUGHT_BY_THE_ENVIRONMENT = ("pip",)
 
 
 def read_requirements(name: str) -> list[Requirement]:
@@ -39,7 +40,7 @@ def installed_closure() -> dict[str, str]:
         wanted = queue.pop()
         name = canonicalize_name(wanted.name)
         key = (name, frozenset(wanted.extras))
-        if key in seen or name.startswith(PINNED_BY_TORCH):
+        if key in seen or name in BROUGHT_BY_THE_ENVIRONMENT or name.startswith(PINNED_BY_TORCH):
             continue
         seen.add(key)
         try:

@@ -126,7 +126,7 @@ def test_every_check_runs_though_one_fails(
     monkeypatch.setattr(run.sys, "executable", str(bin_dir / "python"))
     assert run.main([]) == 1
     ran = (bin_dir / "said").read_text(encoding="utf-8").splitlines()
-    assert [line.strip() for line in ran] == ["ruff check", "ruff format", "mypy", "pytest"]
+    assert [line.strip() for line in ran] == ["ruff check", "ruff format", "mypy", "tests.audit", "pytest"]
     said = capsys.readouterr().err
-    assert "== passed: ruff check, ruff format, pytest" in said
+    assert "== passed: ruff check, ruff format, pip-audit, pytest" in said
     assert "== FAILED: mypy" in said
