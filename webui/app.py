@@ -25,7 +25,7 @@ from webui.plugins.guard import StartGuard
 from webui.plugins.host import ExtensionHost
 from webui.plugins.settings import extension_settings
 from webui.queue.service import JobService
-from webui.web.quotas import seconds_left
+from webui.web.quotas import quota_of, seconds_left
 from webui.web.services import Services
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def build_services(settings: Settings) -> Services:
         find_done=studio.files.find_job,
         observers=[index_artifact],
         allowance_s=allowance_s,
+        quota_of=lambda job: quota_of(accounts, job.owner),
     )
     return Services(
         settings=settings,

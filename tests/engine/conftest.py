@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from webui.catalog.catalog import Catalog
+from webui.core.guests import UNBOUNDED, Quota
 from webui.core.jobs import ArtifactRecord, ErrorInfo, Job, Progress
 from webui.core.recipes import Recipe
 from webui.core.settings import Settings
@@ -283,6 +284,7 @@ class Lab:
         done: Collection[int] = (),
         cancel_when: Callable[[Any], bool] | None = None,
         job: Job | None = None,
+        quota: Quota = UNBOUNDED,
         **params: Any,
     ) -> Outcome:
         """Run one job; ``cancel_when`` looks at each event."""
@@ -295,7 +297,7 @@ class Lab:
                 cancelled.set()
 
         job = job or Job(pipeline=pipeline, params={"script": script, "seed": 5, **params})
-        self.runner.run(job, done, emit, cancelled)
+        self.runner.run(job, done, emit, cancelled, quota)
         return Outcome(job, events)
 
     @staticmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from webui.core.guests import Quota
 from webui.core.jobs import ArtifactRecord, Job
 from webui.library import metadata
 
@@ -78,7 +79,7 @@ def loop(nest: Any, script: str = "all", do: str = "", cells: int = 2, **more: A
     inner = {"script": script, "seed": 5, **more.pop("inner", {})}
     target = more.pop("pipeline", "toy.make")
     params = {"pipeline": target, "params": inner, "cells": cells, "do": do}
-    job = Job(pipeline="outer.loop", params=params)
+    job = Job(pipeline="outer.loop", params=params, owner=more.pop("owner", "local"))
     return nest.run(job=job, **more)
 
 
@@ -222,6 +223,25 @@ def test_an_interrupted_job_makes_the_missing_runs_alone(nest: Any) -> None:
     assert table == ["file", *(Path(one.path).name for one in nest.files.find_job(outcome.job)[:3])]
     for one, two in zip(whole.records[:3], nest.files.find_job(outcome.job)[:3], strict=True):
         assert pixels(nest, one) == pixels(nest, two)
+
+
+def test_runs_inside_count_toward_a_guests_quota(nest: Any) -> None:
+    few = Quota(pictures=2, steps=4)
+    outcome = loop(nest, cells=3, owner="kim", quota=few)
+    assert outcome.end == "done"
+    assert [(one.index, one.kind) for one in outcome.records] == [(0, "image"), (1, "image"), (3, "table")]
+    assert outcome.warnings == ["cell 2: Forbidden: guests may ask for 2 pictures at once, and so many were made."]
+    long = loop(nest, cells=1, owner="kim", quota=few, inner={"steps": 5})
+    assert long.warnings == ["cell 0: ParameterError: steps: guests may ask for 4 steps (got 5)"]
+    assert len(loop(nest, cells=3, owner="kim", quota=Quota(pictures=0, steps=0)).records) == 4, "0: no limit"
+
+
+def test_what_an_earlier_attempt_made_counts_too(nest: Any) -> None:
+    few = Quota(pictures=2)
+    first = loop(nest, cells=3, owner="kim", quota=few, cancel_when=lambda event: event.type == "artifact")
+    again = nest.run(job=first.job.model_copy(update={"attempts": 2}), done=[0], quota=few)
+    assert [one.index for one in again.records if one.kind == "image"] == [1]
+    assert len(again.warnings) == 1
 
 
 def test_hooks_see_the_run_inside_as_a_job(nest: Any) -> None:

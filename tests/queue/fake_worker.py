@@ -121,7 +121,7 @@ def run(command: dict[str, Any], folder: Path) -> None:
             say(type="preview", job_id=job_id, index=index, data="AAAA")
         make(job, index, folder)
     if params.get("warn"):
-        say(type="warning", job_id=job_id, message=params["warn"])
+        say(type="warning", job_id=job_id, message=params["warn"].format(**command["quota"]))
     say(type="done", job_id=job_id, seconds=0.1)
 
 

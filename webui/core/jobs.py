@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from .guests import UNBOUNDED, Quota
 from .hook_use import HookUse
 from .ids import new_id
 from .memory import MemorySnapshot
@@ -227,6 +228,8 @@ class RunCommand(_Data):
     """Artifacts of an earlier attempt that are already on disk."""
     waiting_models: tuple[str, ...] = ()
     """What jobs behind this one will ask for: in memory, it is given up last."""
+    quota: Quota = UNBOUNDED
+    """What runs within it may ask for."""
 
 
 class CancelCommand(_Data):

@@ -18,6 +18,7 @@ import torch
 
 from webui.core import work_folders
 from webui.core.errors import Cancelled, FieldError, JobFailed, ModelError, NotFound, ParameterError
+from webui.core.guests import UNBOUNDED, Quota
 from webui.core.jobs import ArtifactRecord, Job, JobEvent, JobWarning
 from webui.core.recipes import ModelUse
 from webui.core.specs import Artifact, Component, FeatureNetwork, LatentSpace, PipelineSpec, Work
@@ -198,6 +199,7 @@ class JobContext:
         warnings: JobWarnings,
         cancelled: threading.Event,
         production: Producing,
+        quota: Quota = UNBOUNDED,
     ) -> None:
         self._around = around
         self._job = job
@@ -207,7 +209,7 @@ class JobContext:
         self._cancelled = cancelled
         self._production = production
         self._folder = work_folders.work_folder(around.settings, job.id)
-        self.reach = Reach(around, job.owner)
+        self.reach = Reach(around, job.owner, quota)
         self._models = JobModels(around, self.reach)
         self._deadline = time.monotonic() + spec.timeout_s if spec.timeout_s is not None else None
         self._settings: Mapping[str, Any] | None = None

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from webui.core.errors import WorkerDied
+from webui.core.guests import UNBOUNDED, Quota
 from webui.core.jobs import CancelCommand, Job, JobEvent, MemoryCommand, RunCommand
 from webui.core.settings import Settings
 from webui.queue.executors import Command, ExecutorStatus
@@ -32,11 +33,12 @@ def run_local(
     emit: Emit,
     cancelled: threading.Event | None = None,
     done_indices: Collection[int] = (),
+    quota: Quota = UNBOUNDED,
 ) -> None:
     """Run ``job`` to its end in this thread; see ``Runner.run``. KeyboardInterrupt is passed on."""
     configure_environment(runner.settings)
     configure_torch(runner.settings)
-    runner.run(job, done_indices, emit, cancelled or threading.Event())
+    runner.run(job, done_indices, emit, cancelled or threading.Event(), quota)
 
 
 class InProcessExecutor:
@@ -159,7 +161,8 @@ class _Life:
             self.status = replace(self.status, state="ready", device=runner.status())
             self._tell_memory(runner)
             while (command := self._commands.get()) is not None and not self._ended:
-                run_local(runner, command.job, self._emit, self._flags[command.job.id], command.done_indices)
+                flag = self._flags[command.job.id]
+                run_local(runner, command.job, self._emit, flag, command.done_indices, command.quota)
                 with self._lock:
                     self._flags.pop(command.job.id, None)
                 self.status = replace(self.status, device=runner.status())

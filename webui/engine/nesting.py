@@ -50,6 +50,7 @@ class InnerContext(JobContext):
             warnings=warnings,
             cancelled=cancelled,
             production=production,
+            quota=outer.reach.quota,
         )
         self._outer = outer
         self._place = place

@@ -14,6 +14,7 @@ from typing import Any
 
 from webui.core.consent import check_consent
 from webui.core.errors import ExtensionError, JobFailed, NotFound
+from webui.core.guests import UNBOUNDED, Quota
 from webui.core.jobs import ArtifactRecord, Job, JobArtifact
 from webui.core.parameters import Params
 from webui.core.recipes import Recipe
@@ -53,7 +54,8 @@ def checked_job(around: Surroundings, job: Job) -> tuple[PipelineSpec, Params]:
 class Production:
     """Runs ``job``, whose parameters are ``params``. ``changed_by``: extensions whose ``prepare_job`` changed it.
 
-    ``outer``: the run within which this one is, at its ``place``.
+    ``outer``: the run within which this one is, at its ``place``. ``quota``: of the guest whose job it is; a run within
+    it has the same.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Production:
         warnings: JobWarnings,
         cancelled: threading.Event,
         done_indices: Collection[int] = (),
+        quota: Quota = UNBOUNDED,
         outer: Production | None = None,
         place: Place | None = None,
     ) -> None:
@@ -90,7 +93,7 @@ class Production:
         self._may_have_earlier = bool(done_indices) or job.attempts > 1
         said: Any = {"warnings": warnings, "cancelled": cancelled, "production": self}
         self.context: JobContext = (
-            JobContext(around, job, spec, done_indices=done_indices, emit=emit, **said)
+            JobContext(around, job, spec, done_indices=done_indices, emit=emit, quota=quota, **said)
             if outer is None
             else InnerContext(outer.context, self._place, around, job, spec, **said)
         )
@@ -180,6 +183,7 @@ class Production:
         if self._outer is not None:
             index = self._place.index + artifact.index
             moved = dataclasses.replace(artifact, index=index, title=self._place.title or artifact.title)
+            self._check_count(artifact.kind)
             record = self._outer._keep(moved, dataclasses.replace(seen, index=index), said_before)
             self._outer.context.note_saved(index)
             self.records.append(record)
@@ -194,6 +198,14 @@ class Production:
         self._emit(JobArtifact(job_id=self._job.id, artifact=record))
         self._hooks.observe("artifact_saved", record=record)
         return record
+
+    def _check_count(self, kind: str) -> None:
+        """Before a run within the outermost one keeps an artifact. Raises Forbidden beyond a guest's pictures."""
+        if self._outer is not None:
+            self._outer._check_count(kind)
+        elif kind == "image":
+            made = {record.index for record in self.records if record.kind == "image"}
+            self.context.reach.check_count(len(made | set(self._earlier if self._may_have_earlier else ())))
 
     def saved(self, index: int) -> Path | None:
         """The file of an artifact of this job, made now or by an earlier attempt."""
@@ -215,6 +227,8 @@ class Production:
         if self.context.models.leased:
             raise self._broken("runs another pipeline while it holds a lease, which that one may wait for for ever")
         inner = self._inner(pipeline, raw, place)
+        if place.take is None:
+            self._check_count(inner.spec.outputs)
         self._took_marked = self._took_marked or inner.spec.needs_consent
         done = False
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from webui.core.accepting import Acceptor
 from webui.core.errors import FieldError, Forbidden, NotFound, ParameterError
-from webui.core.guests import UNBOUNDED, GuestRules, folder_of_guest, is_guest
+from webui.core.guests import UNBOUNDED, GuestRules, Quota, folder_of_guest, is_guest
 from webui.library.marks import in_collection
 
 from .surroundings import Surroundings
@@ -23,17 +23,26 @@ from .surroundings import Surroundings
 class Reach:
     """Of the jobs of one owner."""
 
-    def __init__(self, around: Surroundings, owner: str) -> None:
+    def __init__(self, around: Surroundings, owner: str, quota: Quota = UNBOUNDED) -> None:
         self._around = around
+        self.quota = quota
         self.is_guest = is_guest(owner)
         self._own = around.files.root / folder_of_guest(owner)
 
     @property
     def accept(self) -> Acceptor:
-        """Freezes the parameters of a run within a run. How large it may be, the guest's time decides."""
+        """Freezes the parameters of a run within a run, which may be as large as a job of the guest's own."""
         if not self.is_guest:
             return self._around.accept
-        return replace(self._around.accept, rules=GuestRules(self.owns, UNBOUNDED))
+        return replace(self._around.accept, rules=GuestRules(self.owns, self.quota))
+
+    def check_count(self, kept: int) -> None:
+        """Whether runs within a job that kept ``kept`` pictures may keep another. Raises Forbidden."""
+        if self.quota.pictures and kept >= self.quota.pictures:
+            raise Forbidden(
+                f"guests may ask for {self.quota.pictures} pictures at once, and so many were made.",
+                hint="The studio's owner can raise a guest's limits.",
+            )
 
     def owns(self, artifact_id: str) -> bool:
         """Whether there is such an artifact within reach."""

@@ -18,6 +18,7 @@ import torch
 
 from webui.core import work_folders
 from webui.core.errors import Cancelled, ModelError, NotFound
+from webui.core.guests import UNBOUNDED, Quota
 from webui.core.jobs import (
     ArtifactRecord,
     ErrorInfo,
@@ -89,16 +90,24 @@ class Runner:
                 paths += [path] if path is not None else []
         self.cache.want(paths)
 
-    def run(self, job: Job, done_indices: Collection[int], emit: Emit, cancelled: threading.Event) -> None:
+    def run(
+        self,
+        job: Job,
+        done_indices: Collection[int],
+        emit: Emit,
+        cancelled: threading.Event,
+        quota: Quota = UNBOUNDED,
+    ) -> None:
         """Run ``job`` and tell ``emit`` of it: started, then whatever happens, then one of done, failed, cancelled.
 
-        ``done_indices`` are artifacts of an earlier attempt that are on disk. What a pipeline or a hook raises ends
+        ``done_indices`` are artifacts of an earlier attempt that are on disk. ``quota`` is that of the job's guest, for
+        what runs within it. What a pipeline or a hook raises ends
         the job, never the caller, save KeyboardInterrupt, which is passed on without an ending event. What ``emit``
         raises is passed on too.
         """
         began = time.monotonic()
         emit(JobStarted(job_id=job.id, attempt=max(1, job.attempts)))
-        attempt = _Attempt(self, job, frozenset(done_indices), emit, cancelled)
+        attempt = _Attempt(self, job, frozenset(done_indices), emit, cancelled, quota)
         self._attempt = attempt
         try:
             state, error = self._execute(attempt, cancelled)
@@ -171,7 +180,13 @@ class _Attempt:
     """One attempt at one job: what it runs, and what must be given back whatever becomes of it."""
 
     def __init__(
-        self, runner: Runner, job: Job, done_indices: frozenset[int], emit: Emit, cancelled: threading.Event
+        self,
+        runner: Runner,
+        job: Job,
+        done_indices: frozenset[int],
+        emit: Emit,
+        cancelled: threading.Event,
+        quota: Quota,
     ) -> None:
         self.job = job
         self.production: Production | None = None
@@ -181,6 +196,7 @@ class _Attempt:
         self._done_indices = done_indices
         self._emit = emit
         self._cancelled = cancelled
+        self._quota = quota
 
     def execute(self) -> None:
         """From parameters to the last artifact. Raises whatever goes wrong."""
@@ -198,6 +214,7 @@ class _Attempt:
             spec,
             params,
             done_indices=self._done_indices,
+            quota=self._quota,
             changed_by=changed_by,
             emit=self._emit,
             warnings=self.warnings,

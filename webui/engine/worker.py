@@ -28,7 +28,6 @@ from webui.core.jobs import (
     BudgetCommand,
     CancelCommand,
     DeviceStatus,
-    Job,
     MemoryCommand,
     PinCommand,
     RunCommand,
@@ -160,18 +159,18 @@ class Worker:
                 # may hang.
                 warming.join(timeout=20.0)
             runner.expect(command.waiting_models)
-            self._run(runner, command.job, command.done_indices)
+            self._run(runner, command)
 
-    def _run(self, runner: Runner, job: Job, done_indices: tuple[int, ...]) -> None:
+    def _run(self, runner: Runner, command: RunCommand) -> None:
         with self._lock:
-            flag = self._flags[job.id]
+            flag = self._flags[command.job.id]
             self._running = True
         try:
-            runner.run(job, done_indices, self._channel.emit, flag)
+            runner.run(command.job, command.done_indices, self._channel.emit, flag, command.quota)
         finally:
             with self._lock:
                 self._running = False
-                self._flags.pop(job.id, None)
+                self._flags.pop(command.job.id, None)
         self._tell_status(runner.status())
         self._tell_memory(runner.memory())
         hooks = runner.host.book.uses()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from webui.core.errors import WorkerDied
+from webui.core.guests import UNBOUNDED, Quota
 from webui.core.jobs import (
     CancelCommand,
     ErrorInfo,
@@ -73,12 +74,14 @@ class Dispatcher:
         spec_of: Callable[[str], PipelineSpec | None],
         limits: Limits = USUAL,
         allowance_s: Callable[[Job], float | None] = lambda job: None,
+        quota_of: Callable[[Job], Quota] = lambda job: UNBOUNDED,
     ) -> None:
         self._recorder = recorder
         self._executor = executor
         self._spec_of = spec_of
         self._limits = limits
         self._allowance_s = allowance_s
+        self._quota_of = quota_of
         self._lock = threading.Lock()
         self._current: _Run | None = None
         self._stopping = threading.Event()
@@ -223,7 +226,10 @@ class Dispatcher:
         self._drain()
         done = tuple(sorted(record.index for record in found)) if spec.resumable else ()
         bare = job.model_copy(update={"artifacts": ()})
-        self._send(run, RunCommand(job=bare, done_indices=done, waiting_models=self._waiting_models()))
+        command = RunCommand(
+            job=bare, done_indices=done, waiting_models=self._waiting_models(), quota=self._quota_of(job)
+        )
+        self._send(run, command)
         while True:
             try:
                 event = self._executor.receive(self._limits.poll_s)

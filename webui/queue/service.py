@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from webui.core.errors import FieldError, NotFound, ParameterError
+from webui.core.guests import UNBOUNDED, Quota
 from webui.core.jobs import Job, JobState, MemoryCommand
 from webui.core.settings import Settings
 from webui.core.specs import PipelineSpec, same_name
@@ -48,12 +49,14 @@ class JobService:
         executors: Sequence[Executor] | None = None,
         limits: Limits | None = None,
         allowance_s: Callable[[Job], float | None] = lambda job: None,
+        quota_of: Callable[[Job], Quota] = lambda job: UNBOUNDED,
     ) -> None:
         """Open the queue of ``settings.queue_path``; nothing runs before ``start``. Raises SetupError.
 
         ``observers`` are called with each artifact when it is on disk and in its job, before viewers hear of it; with
         those of an interrupted job again. ``executors``: a job runs on each at a time; None: one worker process of
         this machine. ``allowance_s``: how long a job may run at most because of whose it is, asked when it begins.
+        ``quota_of``: what runs within a job may ask for.
         """
         self._pipelines = pipelines
         self._freeze = freeze
@@ -62,7 +65,7 @@ class JobService:
         self._recorder = Recorder(self.store, self.hub, find_done, observers)
         limits = limits or limits_of(settings)
         self._dispatchers = [
-            Dispatcher(self._recorder, executor, pipelines.get, limits, allowance_s)
+            Dispatcher(self._recorder, executor, pipelines.get, limits, allowance_s, quota_of)
             for executor in (executors if executors is not None else [SubprocessExecutor(settings)])
         ]
         self._limits = limits

@@ -6,7 +6,7 @@ import time
 
 from webui.accounts.store import AccountStore
 from webui.core.errors import Conflict, Forbidden, NotFound
-from webui.core.guests import Quota, is_guest
+from webui.core.guests import UNBOUNDED, Quota, is_guest
 from webui.core.jobs import JobState
 from webui.queue.service import JobService
 
@@ -24,6 +24,16 @@ def seconds_left(accounts: AccountStore, jobs: JobService, owner: str) -> float 
     except NotFound:
         return 0.0
     return _left(jobs, owner, quota)
+
+
+def quota_of(accounts: AccountStore, owner: str) -> Quota:
+    """What runs within a job of ``owner`` may ask for."""
+    if not is_guest(owner):
+        return UNBOUNDED
+    try:
+        return accounts.get(owner).quota
+    except NotFound:
+        return Quota()
 
 
 def _left(jobs: JobService, owner: str, quota: Quota) -> float | None:
