@@ -174,3 +174,35 @@ def test_inpainting_changes_what_was_painted_over_alone(page: Page, server: Serv
     assert near.mean() < 0.7
     assert (after[~near] == before[~near]).all()
     assert np.abs(after[mask] - before[mask]).mean() > 1
+
+
+def test_a_restyled_picture_lies_over_what_it_was(page: Page, server: Server, person: dict[str, Any]) -> None:
+    """A line parts before and after; it moves, and the button takes it away."""
+    open_tab(page, "gallery")
+    send(page, person["id"], "AdaIN · Picture")
+    page.click("#go-style-adain")
+    made = page.locator("#viewer-style-adain .ll-tile[data-artifact]")
+    expect(made).to_have_count(1, timeout=240_000)
+    button = made.get_by_role("button", name="Before and after")
+    button.focus()  # the row of buttons shows where something of the tile is looked at
+    button.click()
+    pair = made.locator(".ll-pair")
+    expect(pair.locator(".ll-corner")).to_have_text(["Before", "After"])
+    under, over = (pair.locator(f".ll-{layer} img") for layer in ("under", "over"))
+    for picture in (under, over):
+        expect(picture).to_have_js_property("naturalWidth", 128)
+    assert f"/{made.get_attribute('data-artifact')}" in str(over.get_attribute("src"))
+    assert str(over.get_attribute("src")) != str(under.get_attribute("src"))
+    slider = pair.get_by_role("slider", name="Where the first picture ends")
+    expect(slider).to_be_focused()
+    page.keyboard.press("Home")
+    expect(pair.locator(".ll-line")).to_have_css("left", "0px")
+    slider.fill("75")
+    expect(pair.locator(".ll-over")).to_have_css("clip-path", "inset(0px 0px 0px 75%)")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    button.click()
+    expect(pair).to_have_count(0)
+    open_tab(page, "gallery")
+    page.locator(f'.ll-thumb[data-artifact="{person["id"]}"] .ll-thumb-open').click()
+    expect(page.locator(".ll-side").get_by_role("button", name="Send to ...")).to_be_visible()
+    expect(page.locator(".ll-side").get_by_role("button", name="Before and after")).to_have_count(0)

@@ -63,6 +63,7 @@ def form_config(built: BuiltTab, form: Form) -> dict[str, Any]:
             for row in rows
             if row.kind in ("image", "images", "image_mask") and row.name not in painted
         ],
+        "before": next((row.name for row in rows if row.required and row.kind in ("image", "image_mask")), ""),
         "outputs": form.spec.outputs,
         "keeps_work": form.spec.keeps_work,
         "needs_file": any(row.required and row.kind in FILE_KINDS for row in rows),

@@ -120,6 +120,8 @@ Lifelike.artifacts = (() => {
     const image = artifact.kind === "image";
     return h("div", { class: "ll-actions" },
       large && iconButton("expand", t("Open large"), large),
+      image && Lifelike.compare.begun(artifact) &&
+        iconButton("compare", t("Before and after"), (event) => Lifelike.compare.toggle(event.currentTarget, artifact), { "aria-pressed": "false" }),
       heart,
       artifact.seed !== null && artifact.seed !== undefined &&
         iconButton("dice", t("Use this seed again"), () => (leave(), reuseSeed(artifact, slug))),

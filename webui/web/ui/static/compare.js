@@ -1,28 +1,69 @@
-// Two pictures over each other, parted by a line that can be moved, and what differs in how they were made.
+// Two pictures over each other, parted by a line that can be moved: two of the gallery with what differs in how they
+// were made, or one with the picture that it began with.
 "use strict";
 Lifelike.compare = (() => {
-  const { t, h, iconButton, attempt, artifacts, config } = Lifelike;
+  const { t, h, iconButton, attempt, toast, artifacts, config } = Lifelike;
+
+  function pair(under, over, [left, right]) {
+    const upper = h("div", { class: "ll-over" }, over);
+    const line = h("div", { class: "ll-line", "aria-hidden": "true" });
+    const slider = h("input", { type: "range", min: 0, max: 100, step: 0.5, value: 50, "aria-label": t("Where the first picture ends"),
+      oninput: () => move(),
+      onkeydown: (event) => /^(Arrow|Home|End|Page)/.test(event.key) && event.stopPropagation() }); // not the next picture
+    const move = () => {
+      upper.style.clipPath = `inset(0 0 0 ${slider.value}%)`;
+      line.style.left = `${slider.value}%`;
+    };
+    move();
+    return h("div", { class: "ll-pair" }, h("div", { class: "ll-under" }, under), upper, line, slider,
+      h("span", { class: "ll-corner" }, left), h("span", { class: "ll-corner ll-right" }, right));
+  }
 
   const open = attempt(async (one, other) => {
     const said = await Promise.all([one, other].map((item) => artifacts.details(item.id)));
-    const over = h("div", { class: "ll-over" }, artifacts.content(other));
-    const line = h("div", { class: "ll-line", "aria-hidden": "true" });
-    const slider = h("input", { type: "range", min: 0, max: 100, step: 0.5, value: 50, "aria-label": t("Where the first picture ends"),
-      oninput: () => move() });
-    const move = () => {
-      over.style.clipPath = `inset(0 0 0 ${slider.value}%)`;
-      line.style.left = `${slider.value}%`;
-    };
+    const both = pair(artifacts.content(one), artifacts.content(other), [t("First"), t("Second")]);
     const dialog = h("dialog", { class: "ll-compare", "aria-label": t("Comparison"), onclose: () => dialog.remove() },
-      h("div", { class: "ll-pair" }, h("div", { class: "ll-under" }, artifacts.content(one)), over, line, slider,
-        h("span", { class: "ll-corner" }, t("First")), h("span", { class: "ll-corner ll-right" }, t("Second"))),
-      differences(one, other, said),
+      both, differences(one, other, said),
       iconButton("close", t("Close"), () => dialog.close(), { class: "ll-ib ll-close" }));
     dialog.addEventListener("keydown", (event) => event.stopPropagation());
-    move();
     document.body.append(dialog);
     dialog.showModal();
-    slider.focus();
+    both.querySelector("input").focus();
+  });
+
+  const begun = (artifact) => config.forms.find((form) => form.pipeline === artifact.pipeline)?.before || "";
+
+  // The address of the picture that an artifact began with; empty where nobody has it any more.
+  async function before(artifact) {
+    const params = (await artifacts.details(artifact.id)).recipe?.params || {};
+    const all = [params[begun(artifact)], ...(Array.isArray(params.images) ? params.images : [])];
+    const each = (params.batch_size || 1) * (params.batch_count || 1);
+    const ref = String(all[Math.min(all.length - 1, Math.floor((artifact.index || 0) / each))] || "");
+    if (ref.startsWith("artifact:")) return artifacts.address({ id: ref.slice("artifact:".length) });
+    return ref.startsWith("upload:") ? `${LIFELIKE.base}/ui/uploads/${encodeURIComponent(ref)}?whole=true` : "";
+  }
+
+  // Over the picture beside `button`: what it was before, at the left of a line; the button again takes that away.
+  const toggle = attempt(async (button, artifact) => {
+    const place = button.closest(".ll-tile") || button.closest("dialog").querySelector(".ll-big");
+    const there = place.querySelector(":scope > .ll-pair");
+    button.setAttribute("aria-pressed", String(!there));
+    if (there) return void there.remove();
+    const shown = place.querySelector(":scope > img");
+    const fail = () => {
+      place.querySelector(":scope > .ll-pair")?.remove();
+      button.setAttribute("aria-pressed", "false");
+      toast(t("The picture that it began with is not kept any more."));
+    };
+    const source = await before(artifact);
+    if (button.getAttribute("aria-pressed") !== "true") return; // taken back meanwhile
+    if (!source) return void fail();
+    const under = h("img", { src: source, alt: t("Before"), onerror: fail });
+    const both = pair(under, artifacts.content(artifact), [t("Before"), t("After")]);
+    both.style.maxWidth = shown.style.maxWidth;
+    both.style.maxHeight = shown.style.maxHeight;
+    shown.after(both);
+    both.querySelector("input").focus();
   });
 
   // Rows of name, first, second; those that are alike are left out.
@@ -55,5 +96,5 @@ Lifelike.compare = (() => {
         : h("p", { class: "ll-quiet" }, t("Both were made in the same way.")));
   }
 
-  return { open };
+  return { open, begun, toggle };
 })();
