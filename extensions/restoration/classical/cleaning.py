@@ -9,7 +9,8 @@ from extensions.restoration.pictures.arrays import Pixels
 from extensions.restoration.pictures.colour import from_lab, to_lab
 from extensions.restoration.pictures.degrading import BLUR_SIGMA_PX, NOISE_SIGMA
 
-_ITERATIONS = 15
+_ITERATIONS, _CAUTIOUS_ITERATIONS = 100, 15
+"""Of deconvolution: many where the picture is blurred alone; they would make rests of noise and JPEG marks loud."""
 
 
 def denoised(pixels: Pixels, strength: float) -> Pixels:
@@ -29,14 +30,16 @@ def deblocked(pixels: Pixels, strength: float) -> Pixels:
     return cv2.bilateralFilter(pixels, 7, 0.02 + 0.1 * strength, 2.5)
 
 
-def sharpened(pixels: Pixels, strength: float) -> Pixels:
-    """Richardson-Lucy deconvolution (1972, 1974) of a Gaussian as wide as ``strength`` stands for."""
+def sharpened(pixels: Pixels, strength: float, *, cleaned: bool = False) -> Pixels:
+    """Richardson-Lucy deconvolution (1972, 1974) of a Gaussian as wide as ``strength`` stands for. ``cleaned``: whether
+    noise or JPEG marks were taken off before.
+    """
     if strength <= 0:
         return pixels
     sigma = BLUR_SIGMA_PX * strength
     seen = np.clip(pixels, 1e-3, 1)
     made = seen.copy()
-    for _ in range(_ITERATIONS):
+    for _ in range(_CAUTIOUS_ITERATIONS if cleaned else _ITERATIONS):
         again = cv2.GaussianBlur(made, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
         ratio = seen / np.maximum(again, 1e-3)
         made = made * cv2.GaussianBlur(ratio, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)

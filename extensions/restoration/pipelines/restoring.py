@@ -12,6 +12,7 @@ from PIL import Image
 
 from extensions.restoration.classical import cleaning, mending
 from extensions.restoration.networks import foreign, own
+from extensions.restoration.networks.deblurring import deblurred
 from extensions.restoration.params import RestoreParams
 from extensions.restoration.pictures.arrays import Pixels, to_picture, to_pixels
 from webui.api import Artifact, Context, ModelError
@@ -94,16 +95,18 @@ class Restore:
     ) -> Pixels:
         noise, jpeg, blur = levels
         if params.cleaned_by == "classical" or (params.cleaned_by == "network" and not _has_own("restorer", context)):
-            return cleaning.sharpened(cleaning.deblocked(cleaning.denoised(pixels, noise), jpeg), blur)
+            pixels = cleaning.deblocked(cleaning.denoised(pixels, noise), jpeg)
+            return cleaning.sharpened(pixels, blur, cleaned=bool(noise or jpeg))
         if params.cleaned_by == "model":
             component = foreign.foreign_component(context, params.cleaning_model, "Restoration")
             with context.models.lease({"network": component}) as parts:
                 return foreign.cleaned(parts["network"], pixels, params.tile, _told(context, "cleaning"))
-        if noise or jpeg:
-            with _own("restorer", context) as network:
+        with _own("restorer", context) as network:
+            if noise or jpeg:
                 pixels = own.restored(network, pixels, (noise, jpeg), params.tile, _told(context, "cleaning"))
-        # What noise there was is gone: nothing is left that deconvolution would make louder.
-        return cleaning.sharpened(pixels, blur)
+            # What noise there was is gone: little is left that deconvolution would make louder.
+            told = _told(context, "sharpening")
+            return deblurred(network, pixels, blur, cleaned=bool(noise or jpeg), tile=params.tile, progress=told)
 
     def _colourized(self, pixels: Pixels, params: RestoreParams, context: Context) -> Pixels:
         hints = None

@@ -12,9 +12,11 @@ torch = pytest.importorskip("torch")
 from PIL import Image, ImageDraw  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from extensions.restoration.classical import cleaning  # noqa: E402
 from extensions.restoration.networks import own  # noqa: E402
+from extensions.restoration.networks.deblurring import deblurred  # noqa: E402
 from extensions.restoration.networks.unet import TASKS, SmallUNet  # noqa: E402
-from extensions.restoration.pictures.arrays import Pixels, psnr_db, to_pixels  # noqa: E402
+from extensions.restoration.pictures.arrays import Pixels, psnr_db, to_picture, to_pixels  # noqa: E402
 from extensions.restoration.pictures.degrading import Damage, degrade  # noqa: E402
 from extensions.restoration.recognise import recognise  # noqa: E402
 
@@ -59,6 +61,32 @@ def test_noise_goes_by_four_decibels_at_least() -> None:
     bad, _ = degrade(clean, Damage(noise=0.5), 1)
     made = own.restored(network("restorer"), bad, (0.5, 0.0), 0, silent)
     assert psnr_db(made, clean) > psnr_db(bad, clean) + 4
+
+
+@pytest.mark.parametrize(("noise", "least"), [(0.0, 6.0), (0.3, 4.0)])
+def test_blur_goes_with_the_network_as_prior(noise: float, least: float) -> None:
+    clean, restorer = landscape(), network("restorer")
+    bad = to_pixels(to_picture(degrade(clean, Damage(noise=noise, blur=0.5), 1)[0]))
+    made = own.restored(restorer, bad, (noise, 0.0), 0, silent) if noise else bad
+    made = deblurred(restorer, made, 0.5, cleaned=bool(noise), tile=0, progress=silent)
+    assert psnr_db(made, clean) > psnr_db(bad, clean) + least
+    if not noise:
+        assert psnr_db(made, clean) > psnr_db(cleaning.sharpened(bad, 0.5), clean)
+
+
+def test_deblurring_tells_all_its_rounds_and_takes_any_size() -> None:
+    told: list[tuple[int, int]] = []
+    for size in ((1, 5), (9, 17)):
+        made = deblurred(
+            network("restorer"),
+            np.full((*size, 3), 0.5, np.float32),
+            0.6,
+            cleaned=False,
+            tile=0,
+            progress=lambda done, total: told.append((done, total)),
+        )
+        assert made.shape == (*size, 3)
+    assert told[0][0] < told[-1][0] == told[-1][1]
 
 
 def test_a_clean_picture_stays_almost_as_it_is() -> None:
