@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from webui.engine.runner import Runner
 
 
-def start_guard(settings: Settings) -> StartGuard:
-    """The mark of the extension that is being imported. Only the server keeps one: it is what must come up again."""
-    return StartGuard(settings.data_dir / "starting.json")
+def start_guard(settings: Settings, *, marks: bool = True) -> StartGuard:
+    """The mark of the extension that is being imported. Only the server sets one: it is what must come up again."""
+    return StartGuard(settings.data_dir / "starting.json", marks=marks)
 
 
 def build_host(settings: Settings, guard: StartGuard | None = None) -> ExtensionHost:
-    """The extensions alone."""
-    return ExtensionHost.load(settings, guard=guard)
+    """The extensions alone, without those that a start of the server ended with."""
+    return ExtensionHost.load(settings, guard=guard or start_guard(settings, marks=False))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,10 @@ def build_studio(
 
 def build_services(settings: Settings) -> Services:
     """What the server serves. Nothing is started."""
-    studio = build_studio(settings, guard=start_guard(settings))
+    guard = start_guard(settings)
+    studio = build_studio(settings, guard=guard)
+    # A worker must not end by what the server is kept from.
+    left_out = (*settings.disabled_extensions, *guard.culprits)
 
     accounts = AccountStore(settings.accounts_path)
 
@@ -118,7 +121,7 @@ def build_services(settings: Settings) -> Services:
         return seconds_left(accounts, jobs, job.owner)
 
     jobs = JobService(
-        settings,
+        settings.model_copy(update={"disabled_extensions": left_out}),
         studio.host.pipelines,
         freeze=freeze,
         find_done=studio.files.find_job,

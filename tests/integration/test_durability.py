@@ -120,3 +120,19 @@ def _alive(pid: int) -> bool:
         )
     except (OSError, ProcessLookupError):
         return False
+
+
+def test_what_ended_a_start_does_not_end_workers(tmp_path: Path) -> None:
+    """The server leaves it out, and so do its workers, which import extensions as well."""
+    deadly = tmp_path / "extensions" / "deadly"
+    deadly.mkdir(parents=True)
+    (deadly / "extension.toml").write_text('id = "deadly"\nversion = "1.0"\napi = "1.0"\n')
+    (deadly / "__init__.py").write_text("import os\n\nos._exit(7)\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "starting.json").write_text('["deadly"]')
+    with running(tmp_path) as server:
+        assert server.wait_for(server.submit())["state"] == "done"
+        (record,) = (
+            row for row in server.client.get("/api/v1/extensions").json()["extensions"] if row["id"] == "deadly"
+        )
+        assert (record["state"], record["stage"]) == ("blocked", "import")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from webui.app import build_host
 from webui.core.errors import ExtensionError, NotFound, SetupError
 from webui.core.settings import Settings
 from webui.plugins.guard import StartGuard
@@ -156,3 +157,13 @@ def test_the_guard_leaves_out_what_never_came_back(load: Load, tmp_path: Path) -
     with again.importing("zebra"):
         assert mark.exists()
     assert not mark.exists()
+
+
+def test_the_command_line_leaves_it_out_too_and_marks_nothing(load: Load, tmp_path: Path) -> None:
+    load(zoo.good("good_one"), zoo.good("zebra"))
+    settings = Settings(data_dir=tmp_path, extensions_dirs=(tmp_path / "extensions",))
+    mark = tmp_path / "starting.json"
+    mark.write_text('["zebra"]')
+    states = {record.id: (record.state, record.stage) for record in build_host(settings).extensions}
+    assert states == {"good_one": ("loaded", ""), "zebra": ("blocked", "import")}
+    assert mark.read_text() == '["zebra"]'

@@ -252,3 +252,51 @@ ZOO: tuple[Animal, ...] = (
     ),
 )
 """Those that fail while they are loaded. What fails later (tabs, pipelines) is tested where it runs."""
+
+ENDS_THE_START: tuple[Animal, ...] = (
+    Animal("ends_the_start", "import os\nos._exit(7)", "blocked", "import", "the last start ended"),
+    Animal(
+        "hangs_the_start", "import time\nwhile True:\n    time.sleep(1)", "blocked", "import", "the last start ended"
+    ),
+)
+"""Those that take the process with them, each of one start: the next one leaves them out."""
+
+_SPEC = """
+from webui.api import Params, PipelineSpec, TabSpec, hookimpl
+
+@hookimpl
+def register_pipelines():
+    return [PipelineSpec(id="{id}.make", title="Make", tab="{id}", params=Params, run=".work:Make")]
+"""
+
+
+def _made(name: str, body: str) -> Animal:
+    work = "import os\nimport sys\nimport time\n\n\nclass Make:\n    def run(self, params, context):\n"
+    return Animal(name, _SPEC, "loaded", "", "", files={"work.py": f"{work}        {body}\n"})
+
+
+def _hook(name: str, code: str) -> Animal:
+    return Animal(name, f"from webui.api import TabSpec, hookimpl\n\n@hookimpl\n{code}\n", "loaded", "", "")
+
+
+LATE: tuple[Animal, ...] = (
+    _made("raises_in_its_job", "raise ValueError('the dog ate it')"),
+    _made("exits_in_its_job", "sys.exit(3)"),
+    _made("ends_the_worker", "os._exit(9)"),
+    _made("makes_rubbish", "return [7]"),
+    _made("work_is_missing", "from nowhere_at_all import nothing"),
+    _hook("breaks_pictures", "def process_image(image, context):\n    raise ValueError('no picture')"),
+    _hook("breaks_the_news", "def artifact_saved(record):\n    raise ValueError('no news')"),
+    _hook("breaks_the_end", "def job_finished(job):\n    raise SystemExit(4)"),
+    _hook("breaks_app_started", "def app_started(app):\n    raise ValueError('not today')"),
+    Animal(
+        "breaks_its_tab",
+        "from webui.api import TabSpec, hookimpl\n\n@hookimpl\ndef register_tabs():\n"
+        "    return [TabSpec(id='breaks_its_tab', title='Broken', build='.tab:build')]\n",
+        "loaded",
+        "",
+        "",
+        files={"tab.py": "def build(context):\n    raise ValueError('no tab')\n"},
+    ),
+)
+"""Those that load, and fail when they are used."""
