@@ -1,44 +1,77 @@
-"""Attribute editing of drawn faces against known truth: named attribute changed, others kept, by two ways to tell.
+"""Attribute editing of drawn faces by words, as jobs, against known truth: named attribute changed, others kept.
 
-    python benchmarks/faces.py --cases 200 --candidates 4
+    python benchmarks/faces.py --cases 200 --state /tmp/faces.json
 
-Every case is a drawn avatar, one change of one attribute, and its instruction. Four ways to edit are told apart: the
-editing model's whole picture, only the region of the attribute blended back, each of one candidate and of the judge's
-best of several. The judge chose, so the judge's own word flatters that choice; the second way to tell asks no
-network: of all drawings that differ from the wanted one in one attribute, which is nearest to the result?
-Prints one JSON object.
+Every case is a drawn avatar of a seed that no training saw, one change of one attribute, and its instruction in words:
+nothing else is told to the job. Ways to edit: the editing model's whole picture (``whole``), the region of the
+attribute blended back (``region``), the same with as many tries as the form makes by itself (``tries``), and other
+words after inversion (``reword``). Two ways to tell what came out: by the judge, which chose between the tries and so
+is flattered by its own word; and by no network: of all drawings that differ from the wanted one in one attribute, which
+is nearest to the result? Prints one JSON object. With ``--state`` a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
-import argparse
+import base64
+import io
 import json
 import os
 import sys
+import tempfile
+import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import _sd15
 import numpy as np
 import torch
 from PIL import Image
 
+from extensions.starter.data import HELD_OUT, to_tensor
+from extensions.starter.judge import Judge, load_judge
+from extensions.starter.world import AVATAR_SPEC, Avatar, Edit, draw, head_name, sample
+from extensions.starter.world import edit as edit_of
+from webui.engine.local import run_local
+from webui.testing import Job, Outcome, Studio, make_studio
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from extensions.faces.finding.drawn import find_drawn  # noqa: E402
-from extensions.faces.judging.judge import Read, Wanted, score  # noqa: E402
-from extensions.faces.networks.drawn import load_drawn  # noqa: E402
-from extensions.faces.params_editing import AttributeParams  # noqa: E402
-from extensions.faces.pipelines.edit import Place, blended_in, place_of, region_of  # noqa: E402
-from extensions.starter.data import HELD_OUT, to_tensor  # noqa: E402
-from extensions.starter.edit import edited, load_editor  # noqa: E402
-from extensions.starter.judge import Judge, load_judge  # noqa: E402
-from extensions.starter.world import AVATAR_SPEC, Avatar, Edit, draw, head_name, sample  # noqa: E402
-from extensions.starter.world import edit as edit_of  # noqa: E402
-
+WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "whole": ("diffusion.edit", {}),
+    "region": ("faces.attribute", {"consent": True, "tries": 1}),
+    "tries": ("faces.attribute", {"consent": True}),
+    "reword": ("faces.attribute", {"consent": True, "method": "reword"}),
+}
 _FIRST = HELD_OUT + 40_000_000
 _KEPT_STYLE = frozenset({"style"})
+_SIZE_PX = 128
+_TOLD_APART = 8
+"""Grey levels between drawings of two values, and pixels that differ so, from which on they are two pictures."""
+
+
+@dataclass
+class Tally:
+    """What was counted so far; goes into a file and comes back."""
+
+    done: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def read(cls, path: Path | None) -> Tally:
+        if path is None or not path.is_file():
+            return cls()
+        said = json.loads(path.read_text())
+        return cls(said["done"], Counter(said["counts"]))
+
+    def write(self, path: Path | None) -> None:
+        if path is None:
+            return
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"done": self.done, "counts": self.counts}))
+        os.replace(temporary, path)
 
 
 def cases(count: int) -> list[Edit]:
@@ -53,16 +86,15 @@ def cases(count: int) -> list[Edit]:
     return found
 
 
-def reads(judge: Judge, pictures: Sequence[Image.Image]) -> list[Read]:
-    """What the judge reads in each picture."""
+def judged_values(judge: Judge, picture: Image.Image) -> dict[str, str]:
+    """The judge's word, by the world's names."""
     with torch.no_grad():
-        images = torch.stack([to_tensor(picture) for picture in pictures])
-        features = judge.features(images)
-        logits = {head: row.log_softmax(1) for head, row in judge.told(features).items()}
-    return [Read(features[i], {h: v[i] for h, v in logits.items()}) for i in range(len(pictures))]
+        told = judge(to_tensor(picture)[None])
+    heads = {name: head_name("avatar", name) for name in AVATAR_SPEC}
+    return {name: judge.attributes[head][int(told[head].argmax())] for name, head in heads.items() if head in told}
 
 
-def nearest_values(picture: Image.Image, truth: Avatar, size: int) -> dict[str, str]:
+def nearest_values(picture: Image.Image, truth: Avatar) -> dict[str, str]:
     """Attribute -> the value whose drawing is nearest to the picture, all others as in ``truth``; where drawings of
     different values are the same picture, that attribute is left out.
     """
@@ -71,115 +103,114 @@ def nearest_values(picture: Image.Image, truth: Avatar, size: int) -> dict[str, 
     for name, values in AVATAR_SPEC.items():
         if name == "style" or truth.labels()[name] < 0:
             continue
-        drawn = np.stack([np.asarray(draw(truth.with_(**{name: value}), size), np.float32) for value in values])
-        differs = (drawn.max(0) - drawn.min(0)).max(2) > 8
-        if differs.sum() < 8:
+        drawn = np.stack([np.asarray(draw(truth.with_(**{name: value}), _SIZE_PX), np.float32) for value in values])
+        differs = (drawn.max(0) - drawn.min(0)).max(2) > _TOLD_APART
+        if differs.sum() < _TOLD_APART:
             continue
         away = np.square(drawn[:, differs] - pixels[differs]).mean((1, 2))
         told[name] = values[int(away.argmin())]
     return told
 
 
-def tally(counts: Counter[str], way: str, told: dict[str, str], one: Edit, by: str) -> None:
+def count(counts: Counter[str], way: str, told: Mapping[str, str], one: Edit, by: str) -> None:
     """Count one result: the changed attribute, and those that should have stayed and are in sight."""
     before, after = one.before.labels(), one.after.labels()
     for name, value in told.items():
-        wanted = getattr(one.after, name)
-        kind = "changed" if name in one.changed else "kept"
-        if kind == "kept" and (before[name] != after[name] or after[name] < 0):
+        right = value == getattr(one.after, name)
+        if name in one.changed:
+            keys = [f"{way}/{by}/changed", f"{way}/{by}/changed {name}"]
+        elif before[name] == after[name] and after[name] >= 0:
+            keys = [f"{way}/{by}/kept"]
+        else:
             continue
-        counts[f"{way} {kind} {by} all"] += 1
-        counts[f"{way} {kind} {by} right"] += value == wanted
+        for key in keys:
+            counts[key + "/all"] += 1
+            counts[key + "/right"] += right
 
 
-def judged_values(judge: Judge, read: Read) -> dict[str, str]:
-    """The judge's word, by the world's names."""
-    return {
-        name: judge.attributes[head][int(read.heads[head].argmax())]
-        for name in AVATAR_SPEC
-        if (head := head_name("avatar", name)) in judge.attributes
+class Jobs:
+    """Jobs one after another in this process, with one cache of models."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio, self.runner = studio, studio.runner()
+
+    def run(self, pipeline: str, params: Mapping[str, Any]) -> tuple[Image.Image | None, dict[str, Any]]:
+        """The first picture of a job and its numbers; None and nothing where it failed."""
+        job = Job(pipeline=pipeline, params=self.studio.freeze(self.studio.host.pipelines[pipeline], params))
+        outcome = Outcome(job, self.studio)
+        run_local(self.runner, job, outcome.take, threading.Event())
+        if outcome.state != "done":
+            print(outcome.error, file=sys.stderr)
+            return None, {}
+        measured = [
+            path for record, path in zip(outcome.records, outcome.paths, strict=True) if record.kind == "scalar"
+        ]
+        return outcome.images[0].convert("RGB"), json.loads(measured[0].read_text()) if measured else {}
+
+
+def one_case(one: Edit, seed: int, ways: Sequence[str], jobs: Jobs, judge: Judge, counts: Counter[str]) -> None:
+    """Count one case in every way. A job that fails leaves the picture as it was."""
+    picture = draw(one.before, _SIZE_PX)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    image = "data:;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    for way in ways:
+        pipeline, more = WAYS[way]
+        began = time.perf_counter()
+        made, numbers = jobs.run(pipeline, {"image": image, "prompt": one.instruction, "seed": seed, **more})
+        counts[f"{way}/seconds"] += round(time.perf_counter() - began, 3)  # type: ignore[assignment]
+        counts[f"{way}/failed"] += made is None
+        counts[f"{way}/made"] += len(numbers.get("candidates", [0]))
+        counts[f"{way}/outside"] += numbers.get("changed_outside_of_the_mask", 0)
+        counts[f"{way}/likeness"] += numbers.get("likeness", 0.0)
+        shown = made or picture
+        count(counts, way, judged_values(judge, shown), one, "judge")
+        count(counts, way, nearest_values(shown, one.after), one, "drawing")
+
+
+def told(counts: Counter[str], way: str, cases: int) -> dict[str, Any]:
+    """The numbers of one way."""
+
+    def share(key: str) -> float:
+        return round(counts[f"{way}/{key}/right"] / max(1, counts[f"{way}/{key}/all"]), 4)
+
+    names = [name for name in AVATAR_SPEC if counts[f"{way}/judge/changed {name}/all"]]
+    row: dict[str, Any] = {
+        f"{kind}_by_{by}": share(f"{by}/{kind}") for by in ("judge", "drawing") for kind in ("changed", "kept")
     }
+    row["changed_by_attribute"] = {
+        name: f"{counts[f'{way}/judge/changed {name}/right']} of {counts[f'{way}/judge/changed {name}/all']}"
+        for name in names
+    }
+    row["jobs_that_failed"] = counts[f"{way}/failed"]
+    row["candidates_a_case"] = round(counts[f"{way}/made"] / cases, 3)
+    row["seconds_a_case"] = round(counts[f"{way}/seconds"] / cases, 3)
+    if WAYS[way][0] == "faces.attribute":
+        row["pixels_changed_outside_of_the_mask"] = counts[f"{way}/outside"]
+        row["mean_likeness"] = round(counts[f"{way}/likeness"] / cases, 4)
+    return row
 
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _sd15.options(__doc__ or "")
     parser.add_argument("--cases", type=int, default=200)
-    parser.add_argument("--candidates", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--models", type=Path, default=ROOT / "models" / "starter")
-    parser.add_argument("--faces", type=Path, help="The folder of the network of faces; empty: of the models")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["whole", "region", "tries"])
+    parser.add_argument("--models", type=Path, default=ROOT / "models")
     parser.add_argument("--state", type=Path, help="A file of what was counted so far; a run goes on from it")
-    options = parser.parse_args()
-    from safetensors.torch import load_file
-
-    folder = options.faces or options.models / "faces"
-    network = load_drawn(folder / "config.json", load_file(folder / "model.safetensors"))
-    judge, editor = load_judge(options.models / "judge"), load_editor(options.models / "edit")
-    said = json.loads((options.models / "edit" / "lifelike.json").read_text(encoding="utf-8"))["recommended"]
-    size = int(said["width"])
-    found = cases(options.cases)
-    kept = json.loads(options.state.read_text()) if options.state and options.state.is_file() else {}
-    counts: Counter[str] = Counter(kept.get("counts", {}))
-    places = int(kept.get("places", 0))
-    for start in range(int(kept.get("done", 0)), len(found), 4):
-        batch = found[start : start + 4]
-        repeated = [one for one in batch for _ in range(options.candidates)]
-        made = edited(
-            editor,
-            repeated,
-            [start * options.candidates + i for i in range(len(repeated))],
-            size=size,
-            steps=options.steps,
-            guidance=said["guidance_scale"],
-            image_guidance=said["image_guidance_scale"],
-        )
-        for place, one in enumerate(batch):
-            several = made[place * options.candidates : (place + 1) * options.candidates]
-            places += _one_case(one, several, network, judge, size, counts)
-        if options.state:
-            so_far = {"done": start + len(batch), "places": places, "counts": counts}
-            temporary = options.state.with_suffix(".tmp")
-            temporary.write_text(json.dumps(so_far))
-            os.replace(temporary, options.state)
-        print(f"{start + len(batch)} of {len(found)}", file=sys.stderr)
-    shares = {
-        key.removesuffix(" all"): round(counts[key.replace(" all", " right")] / value, 4)
-        for key, value in sorted(counts.items())
-        if key.endswith(" all")
-    }
-    told = {"cases": len(found), "faces_found": places, "candidates": options.candidates, "steps": options.steps}
-    print(json.dumps({**told, **shares}, indent=2))
-
-
-def _one_case(
-    one: Edit, made: Sequence[Image.Image], network: torch.nn.Module, judge: Judge, size: int, counts: Counter[str]
-) -> int:
-    """Count one case; 1 where the network found its face."""
-    picture = draw(one.before, size)
-    (changed,) = one.changed
-    value = str(getattr(one.after, changed))
-    head = head_name("avatar", changed)
-    params = AttributeParams(image="", attribute=f"{head}={value}", consent=True)
-    with torch.no_grad():
-        faces = find_drawn(network, picture, torch.device("cpu"))  # type: ignore[arg-type]
-    place: Place | None = None
-    if faces:
-        place = place_of(faces[0], picture.size, params, region_of("auto", params.attribute))
-    masked = [picture if place is None else blended_in(picture, m, place, params) for m in made]
-    every = reads(judge, [picture, *made, *masked])
-    before, whole_reads, masked_reads = every[0], every[1 : 1 + len(made)], every[1 + len(made) :]
-    index = judge.attributes[head].index(value) if head in judge.attributes else -1
-    for name, pictures, told in (("whole", made, whole_reads), ("region", masked, masked_reads)):
-        chosen = {"1": 0}
-        if index >= 0 and value in judge.attributes[head]:
-            marks = [score(before, read, Wanted(head, value, index)) for read in told]
-            chosen[f"best of {len(made)}"] = max(range(len(marks)), key=marks.__getitem__)
-        for label, which in chosen.items():
-            way = f"{name}, {label}:"
-            tally(counts, way, judged_values(judge, told[which]), one, "by judge")
-            tally(counts, way, nearest_values(pictures[which], one.after, size), one, "by drawing")
-    return int(bool(faces))
+    given = parser.parse_args()
+    judge = load_judge(given.models / "starter" / "judge")
+    tally = Tally.read(given.state)
+    found = cases(given.cases)
+    with tempfile.TemporaryDirectory() as data:
+        jobs = Jobs(make_studio(Path(data), models_dirs=[given.models], offline=True))
+        for place in range(tally.done, len(found)):
+            one_case(found[place], 100 * place, given.ways, jobs, judge, tally.counts)
+            tally.done = place + 1
+            tally.write(given.state)
+            print(f"{place + 1} of {len(found)}", file=sys.stderr)
+    result = {"cases": len(found), "ways": {way: told(tally.counts, way, len(found)) for way in given.ways}}
+    _sd15.tell("faces", result, given.out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from typing import Any
 
 from webui.api import Acceptance, FieldError, ParameterError, PipelineSpec, describe
 
-GIVEN = frozenset({"image", "images", "mask", "seed", "prompt"})
+REWORD = "diffusion.reword"
+"""Draws a picture again under other words."""
+GIVEN = frozenset({"image", "images", "mask", "seed", "prompt", "before"})
 """Parameters of the pipeline within that the job itself says."""
 _ONE_PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
@@ -20,9 +22,17 @@ _ONE_PIXEL = (
 
 def accept_edit(params: Any, acceptance: Acceptance) -> Mapping[str, Any]:
     """``params`` with the pipeline named in full and its parameters frozen. Raises ParameterError."""
-    if getattr(params, "method", "instruct") != "instruct":
+    method = getattr(params, "method", "instruct")
+    if method == "gan":
         return dict(params.model_dump())
+    if method == "reword":
+        return {**params.model_dump(), "params": _frozen(_reword(acceptance), params, acceptance)}
     spec = _pipeline(params.pipeline, acceptance)
+    return {**params.model_dump(), "pipeline": spec.id, "params": _frozen(spec, params, acceptance)}
+
+
+def _frozen(spec: PipelineSpec, params: Any, acceptance: Acceptance) -> dict[str, Any]:
+    """What of the pipeline's own parameters is kept with the job. Raises ParameterError."""
     rows = {row.name: row for row in describe(spec.params)}
     given = {name: value for name, value in params.params.items() if name not in GIVEN}
     if getattr(params, "model", ""):
@@ -39,12 +49,17 @@ def accept_edit(params: Any, acceptance: Acceptance) -> Mapping[str, Any]:
     except ParameterError as error:
         fields = [FieldError("params", f"{one.name}: {one.message}", one.got) for one in error.fields]
         raise ParameterError(fields, hint=error.hint) from None
-    kept = {
+    return {
         name: frozen[name]
         for name, row in rows.items()
         if name not in GIVEN and name in frozen and (name in given or row.kind == "model")
     }
-    return {**params.model_dump(), "pipeline": spec.id, "params": kept}
+
+
+def _reword(acceptance: Acceptance) -> PipelineSpec:
+    if REWORD not in acceptance.pipelines:
+        raise ParameterError([FieldError("method", f"needs the pipeline {REWORD}: enable the extension Diffusion")])
+    return acceptance.pipelines[REWORD]
 
 
 def _pipeline(name: str, acceptance: Acceptance) -> PipelineSpec:

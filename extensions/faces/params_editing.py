@@ -59,12 +59,18 @@ class Blended(declare.Params):
     )
 
 
+_TRIES = "At most so many are made, until the judge reads what was wanted and all else as before; its best is kept"
+
+
+def tries(default: int) -> int:
+    """How many candidates are made at most."""
+    return declare.integer(default, minimum=1, maximum=16, label="Tries", help=_TRIES, group="Judge")
+
+
 class Judged(declare.Params):
     """How the best of several candidates is chosen, and likeness measured."""
 
-    candidates: int = declare.integer(
-        1, minimum=1, maximum=16, label="Candidates", help="So many are made; the judge's best is kept", group="Judge"
-    )
+    tries: int = tries(1)
     judge: str = declare.dynamic_choice(
         "starter.judge", "feature_networks", label="Judge", help="Measures likeness, and attributes", group="Judge"
     )
@@ -105,15 +111,24 @@ class AttributeParams(Judged, Blended, Finding):
     )
     method: str = declare.choice(
         "instruct",
-        {"instruct": "Instruction, by an editing model", "gan": "Direction of a StyleGAN, after projection"},
+        {
+            "instruct": "Instruction, by an editing model",
+            "reword": "Other words, after inversion",
+            "gan": "Direction of a StyleGAN, after projection",
+        },
         label="Way",
+    )
+    before: str = declare.prompt(
+        "",
+        label="What it shows",
+        help="For other words after inversion; Words then say what it should show. Empty: the judge describes the face",
+        rows=2,
+        group="Other words",
     )
     region: str = declare.choice(
         "auto", {"auto": "Automatic", **_REGIONS}, label="Region that may change", help="Automatic: what changes"
     )
-    candidates: int = declare.integer(
-        4, minimum=1, maximum=16, label="Candidates", help="So many are made; the judge's best is kept", group="Judge"
-    )
+    tries: int = tries(6)
     model: str = declare.text(
         "", label="Editing model", help="A name of the list of models; empty: the first", max_length=500, advanced=True
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import webui.api as declare
 
 from .params import Finding
-from .params_editing import Blended
+from .params_editing import Blended, tries
 
 
 class _Second(Finding):
@@ -84,9 +84,7 @@ class SheetParams(Blended, Finding):
         "faces.changes", label="Changes", help="Expressions and outfits; empty: six of them", maximum=24
     )
     columns: int = declare.integer(4, minimum=1, maximum=12, label="Columns")
-    candidates: int = declare.integer(
-        2, minimum=1, maximum=16, label="Candidates", help="Of each; the judge's best is kept"
-    )
+    tries: int = tries(4)
     judge: str = declare.dynamic_choice(
         "starter.judge", "feature_networks", label="Judge", help="Measures likeness, and attributes", advanced=True
     )

@@ -87,3 +87,15 @@ CHANGES: Mapping[str, tuple[str, str, str]] = {
     "suit": ("A suit", "put the person in a suit", "garment=suit"),
 }  # fmt: skip
 """Named changes -> label, instruction, and what a judge should read then."""
+
+OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "smiling": ("happy", "cheerful"), "laughing": ("laughter",), "sad": ("unhappy",), "angry": ("anger", "furious"),
+    "surprised": ("amazed", "astonished"), "neutral": ("calm", "serious"), "sleepy": ("tired",),
+    "child": ("kid", "younger", "young"), "elder": ("old", "older", "elderly"), "blond": ("blonde",), "grey": ("gray",),
+    "bald": ("hairless", "shave head", "no hair", "remove hair"), "mustache": ("moustache",),
+    "overalls": ("dungarees",), "beanie": ("wool hat",), "day": ("daylight",), "night": ("moonlight",),
+    "warm": ("sunset",), "background": ("front", "behind", "wall"), "clothes": ("shirt", "sweater", "dress", "top"),
+    "eyewear": ("glasses",), "lighting": ("light",), "mood": ("face", "look", "expression"), "skin": ("tone",),
+    "eyes": ("eye",),
+}  # fmt: skip
+"""What people say for a value or a head of a judge; of several words all are said."""

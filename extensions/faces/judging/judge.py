@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from webui.api import Context, FieldError, ParameterError
+from webui.api import Context, FieldError, ParameterError, PromptJudge
+
+from .wishes import wish_of, wish_read
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,16 @@ def read_all(context: Context, network: str, pictures: Sequence[Image.Image]) ->
     return [Read(features[i], {h: v[i] for h, v in logits.items()}) for i in range(len(pictures))], extractor.heads
 
 
+def wish_in(context: Context, network: str, words: str) -> str:
+    """``head=value`` that an instruction asks for, as far as this network tells it; empty where it does not."""
+    extractor = context.feature_extractor(network)
+    found = wish_of(words, extractor.heads)
+    if found or not isinstance(extractor, PromptJudge) or words.isascii():
+        return found
+    request = extractor.asked(words)
+    return wish_read(words, request.named, extractor.heads) if request is not None else ""
+
+
 def likeness(a: Read, b: Read) -> float:
     """The cosine of the angle between two pictures' features, -1..1."""
     return float(torch.nn.functional.cosine_similarity(a.features, b.features, dim=0))
@@ -67,24 +79,60 @@ def wanted_value(text: str, heads: Mapping[str, Sequence[str]]) -> Wanted | None
     return Wanted(full[0], value, values.index(value))
 
 
-def score(before: Read, after: Read, wanted: Wanted | None, sure: float = 0.8) -> float:
-    """How good a candidate is: the log probability of what was wanted, and the mean log probability of what the network
-    was sure of before in every other head. Without a wish: likeness alone.
+SURE = 0.8
+"""From which probability on a judge counts as sure of what it read before."""
+
+
+@dataclass(frozen=True, order=True)
+class Verdict:
+    """What a judge says of one candidate; the better one is the greater one."""
+
+    reached: bool
+    """It reads what was wanted."""
+    kept: int
+    """How many of the other heads that it was sure of before tell the same, less all of them: 0 at best."""
+    score: float
+    """Between candidates that are alike in both: see ``score``."""
+
+    @property
+    def good(self) -> bool:
+        """Nothing is left to wish for."""
+        return self.reached and self.kept == 0
+
+
+def judged(before: Read, after: Read, wanted: Wanted | None) -> Verdict:
+    """How good a candidate is. Without a wish nothing is reached, and likeness alone counts."""
+    reached = wanted is not None and int(after.heads[wanted.head].argmax()) == wanted.index
+    return Verdict(reached, -len(lost_heads(before, after, wanted)), score(before, after, wanted))
+
+
+def score(before: Read, after: Read, wanted: Wanted | None) -> float:
+    """The log probability of what was wanted, the mean log probability of what the network was sure of before in every
+    other head, and likeness. Without a wish: likeness alone.
     """
+    alike = likeness(before, after)
     if wanted is None:
-        return likeness(before, after)
-    return float(after.heads[wanted.head][wanted.index]) + kept_score(before, after, wanted, sure)
+        return alike
+    kept = [float(after.heads[head][int(before.heads[head].argmax())]) for head in _sure_heads(before, wanted)]
+    return float(after.heads[wanted.head][wanted.index]) + (sum(kept) / len(kept) if kept else 0.0) + alike
 
 
-def kept_score(before: Read, after: Read, wanted: Wanted, sure: float = 0.8) -> float:
-    """The mean log probability, over the other heads that the network was sure of before, of what they told."""
+def lost_heads(before: Read, after: Read, wanted: Wanted | None) -> list[str]:
+    """The other heads that the network was sure of before and reads otherwise now; none without a wish."""
+    if wanted is None:
+        return []
+    sure = _sure_heads(before, wanted)
+    return [head for head in sure if int(before.heads[head].argmax()) != int(after.heads[head].argmax())]
+
+
+def _sure_heads(before: Read, wanted: Wanted) -> list[str]:
+    """Of the same domain as what is wanted."""
     domain = wanted.head.partition(".")[0]
-    kept = [
-        float(after.heads[head][int(row.argmax())])
+    return [
+        head
         for head, row in before.heads.items()
-        if head != wanted.head and head.partition(".")[0] in (domain, head) and float(row.max().exp()) >= sure
+        if head != wanted.head and head.partition(".")[0] in (domain, head) and float(row.max().exp()) >= SURE
     ]
-    return sum(kept) / len(kept) if kept else 0.0
 
 
 def told_values(read: Read, heads: Mapping[str, Sequence[str]]) -> dict[str, str]:

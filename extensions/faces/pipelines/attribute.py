@@ -1,4 +1,6 @@
-"""faces.attribute: one named thing of a face changed, the rest kept; by an editing model or in a StyleGAN's space."""
+"""faces.attribute: one named thing of a face changed, the rest kept: by an editing model, by other words after
+inversion, or in a StyleGAN's space.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,18 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from extensions.faces.accepting import REWORD
+from extensions.faces.judging.captions import captions
+from extensions.faces.judging.judge import read_all, wanted_value, wish_in
 from extensions.faces.params_editing import AttributeParams
-from extensions.faces.pixels.regions import Mask
+from extensions.faces.pixels.cutting import cut
 from extensions.faces.vocabulary import CHANGES
-from webui.api import Artifact, Context, FieldError, JobFailed, ParameterError
+from webui.api import Artifact, Context, FieldError, ParameterError
 
-from .edit import Make, artifacts, best_candidate, find_place, region_of
-from .within import changed, data_url, own_edge, run_within
-
-_PROJECTED_EDGE_PX = 256
+from .edit import artifacts
+from .placing import Place, find_place, region_of
+from .tries import best_candidate
+from .ways import along_direction, instructed, reworded
 
 
 class Attribute:
@@ -24,51 +29,61 @@ class Attribute:
         """Artifacts: the picture; it beside the one before; the numbers. Raises JobFailed where no face is found."""
         if not context.pending(3):
             return
-        title, words, wish = CHANGES.get(params.change, ("", "", ""))
-        words, wish = (
-            params.prompt.strip() or words,
-            params.attribute.strip() or ("" if params.prompt.strip() else wish),
-        )
+        words, wish = asked(params, context)
         if params.method == "instruct" and not words:
             raise ParameterError([FieldError("prompt", "say what to change, or choose a change")])
+        if not wish:
+            # Without a wish likeness alone would choose: the candidate that is changed least.
+            params = params.model_copy(update={"tries": 1})
         picture = context.open_image(params.image).convert("RGB")
         place = find_place(params, picture, context, region_of(params.region, wish))
+        side = place.where.side
         if params.method == "gan":
-            edge = params.edge or min(place.where.side, _PROJECTED_EDGE_PX)
-            params = params.model_copy(update={"candidates": 1})
-            make = self._along(params, context)
+            way = along_direction(params, context, side)
+        elif params.method == "reword":
+            before, after = described(params, context, picture, place, wish)
+            words, way = after, reworded(params, context, before, after, side)
         else:
-            edge = params.edge or own_edge(context, params.pipeline, params.params, place.where.side)
-            make = self._told(params, context, words)
-        best = best_candidate(context, params, picture, place, edge, params.seed, make, wish)
-        yield from artifacts(picture, place, best, words or title or params.direction)
+            way = instructed(context, params.pipeline, params.params, words, params.edge, side)
+        best = best_candidate(context, params, picture, place, way, wish)
+        yield from artifacts(picture, place, best, words)
 
-    def _told(self, params: AttributeParams, context: Context, words: str) -> Make:
-        def make(square: Image.Image, mask: Mask, seed: int) -> Image.Image:
-            return changed(context, params.pipeline, params.params, square, prompt=words, seed=seed, mask=mask)
 
-        return make
+def asked(params: AttributeParams, context: Context) -> tuple[str, str]:
+    """The words of the edit, and what the judge should read then: as is said, else as the words or the change say."""
+    words = params.direction.strip() if params.method == "gan" else params.prompt.strip()
+    said = params.attribute.strip()
+    if words:
+        return words, said or wish_in(context, params.judge, _new_words(params, words))
+    if params.method == "gan":
+        return "", said
+    _, words, wish = CHANGES.get(params.change, ("", "", ""))
+    return words, said or wish
 
-    def _along(self, params: AttributeParams, context: Context) -> Make:
-        """The square projected into a StyleGAN, once, and moved along a direction there."""
-        if not params.direction.strip():
-            raise ParameterError(
-                [FieldError("direction", "choose a direction")], hint="The GANs' form Directions finds them."
-            )
-        missing = [name for name in ("gan.project", "gan.edit") if name not in context.pipelines]
-        if missing:
-            raise JobFailed(f"This way needs the pipeline {missing[0]}.", hint="Enable the extension GANs.")
 
-        def make(square: Image.Image, mask: Mask, seed: int) -> Image.Image:
-            name = f"face-{context.job.id[:12]}"
-            chosen = {"model": params.generator} if params.generator.strip() else {}
-            given = {"image": data_url(square), "name": name, "steps": params.projection_steps, "seed": seed}
-            run_within(context, "gan.project", {**chosen, **given, "network": params.judge})
-            moved = {"projection": name, "direction_1": params.direction, "strength_1": params.strength, "seed": seed}
-            made = run_within(context, "gan.edit", {**chosen, **moved, "truncation": 1.0})
-            if not made:
-                raise JobFailed("gan.edit made no picture of the projected face.")
-            result: Image.Image = made[0].data
-            return result.convert("RGB")
+def _new_words(params: AttributeParams, words: str) -> str:
+    """What of a description was not said of the picture already; all of an instruction."""
+    if params.method != "reword" or not params.before.strip():
+        return words
+    known = set(params.before.lower().split())
+    return " ".join(word for word in words.split() if word.lower() not in known)
 
-        return make
+
+def described(
+    params: AttributeParams, context: Context, picture: Image.Image, place: Place, wish: str
+) -> tuple[str, str]:
+    """The captions of the face before and after: a person's, else from what the judge reads. Raises ParameterError."""
+    if params.before.strip():
+        if not params.prompt.strip():
+            raise ParameterError([FieldError("prompt", "say what the picture should show")])
+        return params.before.strip(), params.prompt.strip()
+    (read,), heads = read_all(context, params.judge, [cut(picture, place.where, place.where.side)])
+    wanted = wanted_value(wish, heads)
+    before, after = captions(read, heads, wanted) if wanted is not None else ("", "")
+    if not before:
+        raise ParameterError(
+            [FieldError("before", "say what the picture shows, and under Words what it should show")],
+            hint=f"The judge {params.judge} has no words for this change.",
+        )
+    context.log.info("%s: %r, then %r", REWORD, before, after)
+    return before, after

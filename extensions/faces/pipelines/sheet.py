@@ -8,13 +8,14 @@ from typing import Any
 from PIL import Image
 
 from extensions.faces.params_mixing import SheetParams
-from extensions.faces.pixels.regions import Mask
 from extensions.faces.pixels.sheets import matrix
 from extensions.faces.vocabulary import CHANGES
 from webui.api import Artifact, Context, FieldError, JobFailed, ParameterError
 
-from .edit import Make, best_candidate, find_place, region_of
-from .within import changed, own_edge, run_within
+from .placing import find_place, region_of
+from .tries import best_candidate
+from .ways import instructed
+from .within import run_within
 
 _USUAL = ("smile", "sad", "surprised", "angry", "sunglasses", "crown")
 _PIPELINE = "diffusion.edit"
@@ -33,16 +34,16 @@ class Sheet:
             return
         picture = self._first(params, context)
         cells, names, rows = [picture], ["as it is"], []
-        for place, name in enumerate(wanted):
+        for index, name in enumerate(wanted, start=2):
             label, words, wish = CHANGES[name]
-            where = find_place(params, picture, context, region_of("auto", wish))
-            edge = params.edge or own_edge(context, _PIPELINE, {}, where.where.side)
-            made = best_candidate(context, params, picture, where, edge, params.seed, _told(context, words), wish)
+            place = find_place(params, picture, context, region_of("auto", wish))
+            way = instructed(context, _PIPELINE, {}, words, params.edge, place.where.side)
+            made = best_candidate(context, params, picture, place, way, wish)
             cells.append(made.picture)
             names.append(f"{label} ({made.numbers['likeness']:.2f})")
             keys = ("likeness", "wanted", "wanted_probability", "kept_seed", "changed_share")
             rows.append({"change": label, **{key: made.numbers.get(key) for key in keys}})
-            yield Artifact("image", made.picture, index=2 + place, seed=made.seed, title=label)
+            yield Artifact("image", made.picture, index=index, seed=made.seed, title=label)
         yield Artifact("image", _labelled(cells, names, params.columns), index=0, seed=params.seed, title="Sheet")
         yield Artifact("table", rows, index=1, title="Measured")
 
@@ -57,13 +58,6 @@ class Sheet:
             raise JobFailed("diffusion.txt2img made no picture.")
         picture: Image.Image = made[0].data
         return picture.convert("RGB")
-
-
-def _told(context: Context, words: str) -> Make:
-    def make(square: Image.Image, mask: Mask, seed: int) -> Image.Image:
-        return changed(context, _PIPELINE, {}, square, prompt=words, seed=seed, mask=mask)
-
-    return make
 
 
 def _labelled(pictures: list[Image.Image], names: list[str], columns: int) -> Image.Image:

@@ -58,14 +58,14 @@ def test_only_the_region_changes(studio: Studio, tmp_path: Path, picture: Path) 
 
 
 def test_the_likest_candidate_is_kept(studio: Studio, tmp_path: Path, picture: Path) -> None:
-    told = numbers(run(studio, tmp_path, picture, candidates=3, seed=1))
+    told = numbers(run(studio, tmp_path, picture, tries=3, seed=1))
     assert [row["seed"] for row in told["candidates"]] == [1, 2, 3]
     likes = [row["likeness"] for row in told["candidates"]]
     assert told["kept_seed"] == 1 + likes.index(max(likes))
 
 
 def test_a_wish_decides_by_the_judge(studio: Studio, tmp_path: Path, picture: Path) -> None:
-    told = numbers(run(studio, tmp_path, picture, attribute="hat=crown", candidates=2, seed=2))
+    told = numbers(run(studio, tmp_path, picture, attribute="hat=crown", tries=2, seed=2))
     assert told["wanted"] == "avatar.hat=crown"
     assert 0 <= told["wanted_probability"] <= 1
     outcome = run(studio, tmp_path, picture, attribute="hat=fez")
