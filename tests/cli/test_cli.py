@@ -212,6 +212,21 @@ def test_a_disabled_extension_is_not_there(run: Run) -> None:
     assert "no such pipeline" in err
 
 
+def test_an_extension_is_left_out_and_loaded_again(run: Run, tmp_path: Path) -> None:
+    def state() -> str:
+        records = json.loads(run("ext", "list", "--json")[1])
+        return next(record["state"] for record in records if record["id"] == "paint")
+
+    assert run("ext", "disable", "paint")[:2] == (0, "paint is left out at the next start.\n")
+    assert state() == "disabled"
+    (tmp_path / "data" / "starting.json").write_text('["paint"]')
+    assert json.loads(run("ext", "enable", "paint", "--json")[1]) == {"extension": "paint", "enabled": True}
+    assert state() == "loaded", "and the mark of a start that it ended is forgiven"
+    code, _, said = run("ext", "disable", "piant")
+    assert code == 1
+    assert "there is no extension 'piant'" in said
+
+
 def test_pictures_of_others_are_imported_found_and_exported(run: Run, tmp_path: Path) -> None:
     for number in range(2):
         picture(tmp_path / "peer" / f"{number}.png", ("red", "blue")[number], parameters=INFOTEXT)

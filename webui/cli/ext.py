@@ -14,8 +14,8 @@ from pathlib import Path
 
 from webui.app import build_host, start_guard
 from webui.cli.options import add_host_options, settings_from
-from webui.core.errors import Cancelled, SetupError
-from webui.core.settings import ROOT
+from webui.core.errors import Cancelled, NotFound, SetupError
+from webui.core.settings import ROOT, read_stored, write_stored
 from webui.testing.supervise import CHECK_LIMIT_S, Limits, check_extension, find_subject
 
 YES = "do it without asking"
@@ -50,8 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     updating.add_argument("--back", action="store_true", help="bring back the version before")
     removing = commands.add_parser("remove", help="take away one that was installed")
     removing.add_argument("extension")
-    enabling = commands.add_parser("enable", help="try again one that was left out after a start that ended or hung")
+    enabling = commands.add_parser("enable", help="load it at the next start, also after a start that ended or hung")
     enabling.add_argument("extension")
+    disabling = commands.add_parser("disable", help="leave it out from the next start on")
+    disabling.add_argument("extension")
     for one in (installing, updating, removing):
         one.add_argument("--yes", action="store_true", help=YES)
     for name, one in commands.choices.items():
@@ -152,10 +154,20 @@ def _asking(given: argparse.Namespace) -> Callable[[str], None]:
     return ask
 
 
-def _enable(given: argparse.Namespace) -> int:
-    guard = start_guard(settings_from(given))
-    guard.forgive(given.extension)
-    print(f"{given.extension} is loaded again at the next start.")
+def _wish(given: argparse.Namespace) -> int:
+    """As the switch in the Extensions tab: written into the stored settings."""
+    settings, extension, enable = settings_from(given), given.extension, given.command == "enable"
+    if all(record.id != extension for record in build_host(settings).extensions):
+        raise NotFound(f"there is no extension {extension!r}.", hint="`ext list` shows what there is.")
+    stored = read_stored(settings.settings_path).get("disabled_extensions", ())
+    disabled = [str(one) for one in stored if one != extension] + ([] if enable else [extension])
+    write_stored(settings.settings_path, {"disabled_extensions": disabled})
+    if enable:
+        start_guard(settings).forgive(extension)
+    if given.json:
+        print(json.dumps({"extension": extension, "enabled": enable}))
+    else:
+        print(f"{extension} is {'loaded' if enable else 'left out'} at the next start.")
     return 0
 
 
@@ -167,5 +179,6 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "install": _install,
     "update": _install,
     "remove": _install,
-    "enable": _enable,
+    "enable": _wish,
+    "disable": _wish,
 }
