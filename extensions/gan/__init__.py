@@ -100,6 +100,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
                 "DCGAN, StyleGAN2, BigGAN, VAE, VQ-VAE and VQGAN from nothing, on your pictures or on drawn ones.",
             ),
             keeps_work=True,
+            guests=False,
             examples=(
                 {"title": "A few steps, to see it run", "preset": "vae-64", "samples": 256, "steps": 40, "sheets": 2},
                 {"title": "Avatars by StyleGAN2", "preset": "stylegan2-64", "samples": 20_000},

@@ -53,7 +53,7 @@ def test_people_come_and_go(run: Callable[..., str], tmp_path: Path) -> None:
     assert run("user", "logout", "kim") == "1 sessions ended.\n"
     assert "minutes: 5" in run("user", "quota", "kim", "--minutes", "5", "--pixels", "0")
     rows = {row["name"]: row for row in json.loads(run("user", "list", "--json"))}
-    assert rows["kim"]["quota"] == {"waiting": 4, "pictures": 8, "pixels": 0, "steps": 60, "minutes": 5}
+    assert rows["kim"]["quota"] == {"waiting": 4, "pictures": 16, "pixels": 0, "steps": 60, "minutes": 5}
     assert (rows["olga"]["role"], rows["olga"]["password"]) == ("owner", True)
     run("user", "remove", "kim")
     accounts.close()

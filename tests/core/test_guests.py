@@ -30,6 +30,11 @@ class Draw(Params):
     weights: str = model(label="Model")
 
 
+class Sheet(Params):
+    samples: int = integer(4, minimum=1, maximum=1000, label="Pictures")
+    batch_size: int = integer(8, minimum=1, maximum=64, label="At a time")
+
+
 class FromFolder(Params):
     source: str = folder(..., label="Source")
 
@@ -48,6 +53,7 @@ SPECS = {
     spec.id: spec
     for spec in (
         DRAW,
+        PipelineSpec(id="easel.sheet", title="Sheet", params=Sheet, run=".x:X"),
         PipelineSpec(id="easel.hold", title="Hold", params=Holder, run=".x:X", accept=held),
         PipelineSpec(id="easel.train", title="Train", params=Params, run=".x:X", outputs="file"),
     )
@@ -105,7 +111,7 @@ def test_a_guests_picture_is_accepted_as_any_is() -> None:
         ({"width": 2048, "height": 2048}, "width"),
         ({"steps": 61}, "steps"),
         ({"hires_steps": 61}, "hires_steps"),
-        ({"batch_size": 3, "batch_count": 3}, "batch_count"),
+        ({"batch_size": 4, "batch_count": 5}, "batch_count"),
     ],
 )
 def test_what_a_guest_cannot_have_is_named(params: dict[str, Any], field: str) -> None:
@@ -114,6 +120,13 @@ def test_what_a_guest_cannot_have_is_named(params: dict[str, Any], field: str) -
     assert [one.name for one in caught.value.fields] == [field]
     with pytest.raises(ParameterError):
         accept(SPECS["easel.hold"], {"pipeline": "easel.draw", "params": params})
+
+
+def test_pictures_are_counted_whatever_their_parameter() -> None:
+    with pytest.raises(ParameterError) as caught:
+        accept(SPECS["easel.sheet"], {"samples": 17, "batch_size": 2})
+    assert [one.name for one in caught.value.fields] == ["samples"]
+    assert accept(SPECS["easel.sheet"], {"samples": 16, "batch_size": 8})["samples"] == 16
 
 
 def test_without_limits_all_of_it_is_a_question_of_time() -> None:

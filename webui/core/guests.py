@@ -29,7 +29,7 @@ class Quota(BaseModel):
 
     waiting: int = Field(default=4, ge=0)
     """Jobs that wait or run at once."""
-    pictures: int = Field(default=8, ge=0)
+    pictures: int = Field(default=16, ge=0)
     """Of one job."""
     pixels: int = Field(default=1536 * 1536, ge=0)
     """Of one picture."""
@@ -39,6 +39,8 @@ class Quota(BaseModel):
     """Of the machine's time within 24 hours."""
 
 
+_COUNTS = ("samples", "batch_count", "batch_size")
+"""Parameters that say how many pictures a run makes: the first, or the product of the others."""
 UNBOUNDED = Quota(waiting=0, pictures=0, pixels=0, steps=0, minutes=0)
 
 
@@ -117,13 +119,16 @@ def check_places(spec: PipelineSpec, params: Mapping[str, Any]) -> None:
 
 def check_size(spec: PipelineSpec, values: Mapping[str, Any], quota: Quota) -> None:
     """Raises ParameterError that names each limit. Read from what is declared: parameters of the kind ``size`` are
-    sides of the picture, and ``steps``, ``batch_size`` and ``batch_count`` mean in every pipeline what their names say.
+    sides of the picture, and ``steps``, ``batch_size``, ``batch_count`` and ``samples`` mean in every pipeline what
+    their names say.
     """
     rows = describe(spec.params)
     sides = {row.name: int(values[row.name]) for row in rows if row.kind == "size" and values.get(row.name)}
     pixels = min(sides.values(), default=0) ** 2 if len(sides) == 1 else math.prod(list(sides.values())[:2] or [0])
     steps = {row.name: int(values[row.name] or 0) for row in rows if row.kind == "integer" and _is_steps(row.name)}
-    pictures = math.prod(int(values.get(name) or 1) for name in ("batch_size", "batch_count"))
+    counts = {row.name: int(values.get(row.name) or 1) for row in rows if row.name in _COUNTS}
+    # Where there are samples, a batch is how many of them are made at a time.
+    pictures = counts.get("samples") or math.prod(counts.values())
     wrong = []
     if quota.pixels and pixels > quota.pixels:
         wrong.append(FieldError(next(iter(sides)), f"guests may ask for {quota.pixels:,} pixels", f"{pixels:,}"))
@@ -131,7 +136,7 @@ def check_size(spec: PipelineSpec, values: Mapping[str, Any], quota: Quota) -> N
         said = f"guests may ask for {quota.steps} steps"
         wrong += [FieldError(name, said, str(count)) for name, count in steps.items() if count > quota.steps]
     if quota.pictures and pictures > quota.pictures:
-        name = "batch_count" if "batch_count" in values else "batch_size"
+        name = min(counts, key=_COUNTS.index)
         wrong.append(FieldError(name, f"guests may ask for {quota.pictures} pictures at once", str(pictures)))
     if wrong:
         raise ParameterError(wrong, hint="The studio's owner can raise a guest's limits.")
