@@ -131,7 +131,7 @@ _IMAGE_PROMPT: dict[str, Any] = {"group": "Image prompt", "advanced": True}
 
 
 def _prompt_model(row: int) -> Any:
-    help_ = "From models/ipadapter; its image encoder beside it or in models/clip_vision" if row == 1 else ""
+    help_ = "From models/ipadapter, or Redux; its image encoder beside it or in models/clip_vision" if row == 1 else ""
     return declare.dynamic_choice("", "ip_adapter", label=f"IP-Adapter {row}", help=help_, **_IMAGE_PROMPT)
 
 

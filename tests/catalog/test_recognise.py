@@ -226,6 +226,10 @@ def test_whole_checkpoints_have_no_problem() -> None:
             {}, "ip_adapter", "flux",
         ),
         (
+            {"redux_up.weight": (12288, 1152), "redux_down.weight": (4096, 12288)},
+            {}, "ip_adapter", "flux",
+        ),
+        (
             {"image_proj.latents": (1, 8, 8), "ip_adapter.0.norm_ip.linear.weight": (8, 8)},
             {}, "ip_adapter", "sd3",
         ),

@@ -120,7 +120,7 @@ def t2i_adapter_family(header: Header) -> str:
 
 def ip_adapter_family(header: Header) -> str:
     """By what its layers are for, or the width of the text it stands beside."""
-    if header.has("double_blocks.0.processor."):
+    if header.has("double_blocks.0.processor.") or header.has("redux_up."):
         return "flux"
     if header.has("ip_adapter.0.norm_ip."):
         return "sd3"

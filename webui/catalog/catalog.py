@@ -61,6 +61,7 @@ _FOLDER_KINDS: Mapping[str, str] = {
     "clip_vision": "image_encoder",
     "image_encoder": "image_encoder",
     "ipadapter": "ip_adapter",
+    "style_models": "ip_adapter",
     "ip_adapter": "ip_adapter",
 }
 

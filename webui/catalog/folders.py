@@ -23,6 +23,7 @@ OVERRIDES = "lifelike.json"
 _JSON_LIMIT_BYTES = 4 * 2**20
 _KNOWN_LIBRARIES = ("diffusers", "transformers")
 _OTHER_KINDS = (
+    ("PriorRedux", "ip_adapter"),
     ("Inpaint", "inpaint"),
     ("Img2Img", "image_to_image"),
     ("InstructPix2Pix", "image_to_image"),

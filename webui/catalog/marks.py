@@ -54,6 +54,7 @@ WHOLES = (
     Mark("image_encoder", "", ("vision_model.encoder.layers.0.", "vision_model.head.probe")),
     Mark("image_encoder", "", ("encoder.layers.0.layer_norm1.", "head.probe")),
     Mark("ip_adapter", "", ("ip_adapter_proj_model.", "double_blocks.0.processor.ip_adapter_double_stream_k_proj.")),
+    Mark("ip_adapter", "", ("redux_up.weight", "redux_down.weight")),
     Mark("ip_adapter", "", ("ip_adapter.1.to_k_ip.weight",)),
     Mark("ip_adapter", "", ("image_proj.", "ip_adapter.")),
     Mark("gan", "stylegan2_rosinality", ("g_ema.style.1.weight", "g_ema.convs.0.")),

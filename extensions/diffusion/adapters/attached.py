@@ -18,8 +18,9 @@ from . import features
 from .attaching import Attachment
 from .controls import Controls
 from .features import FeatureAdapters
-from .image_prompts import ImagePrompts
+from .image_prompts import ImagePrompts, rows_of
 from .lllite import PREFIX, LLLites
+from .redux import Redux, is_redux
 from .units import Unit, units_of
 
 
@@ -31,11 +32,14 @@ class Attached:
         units = units_of(params, context)
         adapters = [unit for unit in units if getattr(unit.model, "kind", "") == features.KIND]
         small = [unit for unit in units if unit not in adapters and _is_lllite(unit, context)]
+        prompts = rows_of(params, context)
+        seen = [row for row in prompts if is_redux(row, context)]
         every: list[Attachment] = [
             Controls([unit for unit in units if unit not in adapters and unit not in small], context),
             LLLites(small, context),
             FeatureAdapters(adapters, context),
-            ImagePrompts(params, context),
+            ImagePrompts([row for row in prompts if row not in seen], params, context),
+            Redux(seen, params, context),
         ]
         self._active = [one for one in every if one.active]
 

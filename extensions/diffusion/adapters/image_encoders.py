@@ -102,7 +102,8 @@ def find_encoder(adapter: ResolvedModel, width: tuple[str, int], asked: str, con
     raise ModelError(
         f"IP-Adapter {title_of(adapter)!r} needs its image encoder, with {wanted}, which is nowhere.",
         hint="Put it into image_encoder/ beside the adapter, or into models/clip_vision/: OpenCLIP ViT-H for most "
-        "adapters, ViT-bigG for the first ones of SDXL, CLIP ViT-L for FLUX's, SigLIP so400m for Stable Diffusion 3's.",
+        "adapters, ViT-bigG for the first ones of SDXL, CLIP ViT-L for FLUX's, SigLIP so400m for Stable Diffusion 3's "
+        "and Redux.",
     )
 
 

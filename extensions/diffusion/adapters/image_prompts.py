@@ -4,7 +4,7 @@ the time of a job, and to the embeddings of the pictures; what differs between d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +46,10 @@ class ImagePrompt:
 class ImagePrompts:
     """The IP-Adapters of one job; ``attaching.Attachment``."""
 
-    def __init__(self, params: Drawn, context: Context) -> None:
-        """Raises NotFound, ModelError, JobFailed for a row without a picture."""
+    def __init__(self, rows: Sequence[ImagePrompt], params: Drawn, context: Context) -> None:
         self._context = context
         self._asked_encoder = str(params.image_prompt_encoder)
-        rows = (_row(params, row, context) for row in range(1, IMAGE_PROMPTS + 1))
-        self._rows = [row for row in rows if row is not None]
+        self._rows = list(rows)
         self._tensors: list[Tensors] = []
         self._encoders: list[ImageEncoder] = []
         self._processors: dict[str, Any] = {}
@@ -175,6 +173,14 @@ class ImagePrompts:
             f"Blocks: {row.blocks}"
             for place, row in enumerate(self._rows)
         }
+
+
+def rows_of(params: Drawn, context: Context) -> list[ImagePrompt]:
+    """The rows of a form that name a model and count. Raises NotFound, ModelError, JobFailed for one without a
+    picture.
+    """
+    rows = (_row(params, row, context) for row in range(1, IMAGE_PROMPTS + 1))
+    return [row for row in rows if row is not None]
 
 
 def _name(place: int) -> str:
