@@ -12,6 +12,7 @@ from typing import Any
 from webui.api import ChoiceSource, ModelKind, PipelineSpec, TabSpec, hookimpl
 
 from .accepting import accept_edit
+from .backends.supplied import acceptances, supplied_names
 from .networks.files import KIND, recognise
 from .params import FindParams
 from .params_editing import AttributeParams, EditParams
@@ -108,4 +109,8 @@ def register_model_kinds() -> Iterable[ModelKind]:
 
 @hookimpl
 def register_choices() -> Iterable[ChoiceSource]:
-    return [ChoiceSource("faces.changes", "Changes", lambda folders: list(CHANGES))]
+    return [
+        ChoiceSource("faces.changes", "Changes", lambda folders: list(CHANGES)),
+        ChoiceSource("faces.backends", "Own networks", supplied_names),
+        ChoiceSource("faces.licences", "Licences of own networks", acceptances),
+    ]

@@ -23,6 +23,21 @@ class _Second(Finding):
     )
     source_face: int = declare.integer(1, minimum=1, maximum=64, label="Which of its faces", group="Finding")
 
+    network: str = declare.dynamic_choice(
+        "",
+        "faces.backends",
+        label="Own network",
+        help="An ONNX file in models/faces; empty: the warp that comes with this extension",
+        group="Own network",
+    )
+    licence: str = declare.dynamic_choice(
+        "",
+        "faces.licences",
+        label="Its licence, accepted",
+        help="What lies beside the file; choosing it says that you read it and keep to it",
+        group="Own network",
+    )
+
 
 class SwapParams(_Second):
     """Parameters of faces.swap."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from extensions.faces.backends.running import FaceNetwork
+from extensions.faces.backends.supplied import accepted
 from extensions.faces.finding.choosing import the_face
 from extensions.faces.finding.face import Face
 from extensions.faces.judging.judge import likeness, read_all
@@ -18,7 +22,7 @@ from extensions.faces.pixels.regions import Mask, grown, reachable, region_mask
 from extensions.faces.pixels.sheets import row_of
 from extensions.faces.pixels.warping import expression_shifts, into_place, moved, still_points
 from extensions.faces.talking.mouth import SpeakingFace
-from webui.api import Artifact, Context, FieldError, JobFailed, ParameterError
+from webui.api import Artifact, Context, FieldError, JobFailed, ModelUse, ParameterError
 
 from .within import changed, own_edge, run_within
 
@@ -51,7 +55,9 @@ class Swap:
         if not context.pending(3):
             return
         picture, ours, other, theirs = both_faces(params, context)
-        if params.swapper.strip():
+        if params.network.strip():
+            result = by_network(params, params.parts, picture, ours, other, theirs, context)
+        elif params.swapper.strip():
             result = self._by_other(params, context)
         else:
             result = swapped(picture, ours, other, theirs, params)
@@ -96,6 +102,35 @@ class Swap:
             match=True,
         )
         return Image.fromarray(pixels)
+
+
+def by_network(
+    params: SwapParams | ExpressionParams,
+    parts: str,
+    picture: Image.Image,
+    ours: Face,
+    other: Image.Image,
+    theirs: Face,
+    context: Context,
+) -> Image.Image:
+    """By the network that the person supplied, blended in. Raises ParameterError that shows its licence, ModelError."""
+    one = accepted(params.network.strip(), params.licence, context.folders("faces"))
+    context.use_model(ModelUse(ref=one.name, sha256=_sha256(one.path)))
+    before = np.asarray(picture)
+    placed, inside = FaceNetwork(one).placed(before, ours, np.asarray(other), theirs)
+    mask = taken_mask(ours, parts, before.shape[:2]) * inside
+    if not mask.any():
+        raise JobFailed("Nothing of the face is in sight.")
+    made = blend(before, placed, mask, way="feather", feather=0.06 * ours.height, match=False)
+    strength = min(1.0, params.strength)
+    return Image.fromarray(
+        (before + strength * (made.astype(np.float32) - before)).round().clip(0, 255).astype(np.uint8)
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def taken_mask(face: Face, parts: str, shape: tuple[int, int]) -> Mask:
@@ -145,7 +180,10 @@ class Expression:
         if not context.pending(3):
             return
         picture, ours, other, theirs = both_faces(params, context)
-        result = with_expression(picture, ours, theirs, params)
+        if params.network.strip():
+            result = by_network(params, "face", picture, ours, other, theirs, context)
+        else:
+            result = with_expression(picture, ours, theirs, params)
         numbers = measured(context, params.judge, {"picture": (picture, ours)}, result, ours)
         yield Artifact("image", result, index=0, title="Expression")
         beside = row_of([picture, _fitted(other, picture.size), result], ["picture", "expression of", "result"])

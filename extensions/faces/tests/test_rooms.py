@@ -11,7 +11,7 @@ FLOORS = (
     {"vocabulary", "params", "params_editing", "params_talking", "params_mixing", "accepting"},
     {"networks", "judging"},
     {"finding"},
-    {"pixels", "talking"},
+    {"pixels", "talking", "backends"},
     {"pipelines"},
 )
 
