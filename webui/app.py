@@ -60,11 +60,13 @@ class Studio:
         self, spec: PipelineSpec, raw: Mapping[str, Any], owner: str = OWNER, quota: Quota | None = None
     ) -> dict[str, Any]:
         """A job's parameters with nothing left open. ``quota`` is a guest's. Raises ParameterError, Forbidden."""
-        rules = GuestRules(partial(self._owns, owner), quota or Quota()) if is_guest(owner) else None
+        guest = owner if is_guest(owner) else ""
+        sent = partial(self.uploads.is_from, guest=guest)
+        rules = GuestRules(partial(self._owns, owner), sent, quota or Quota()) if guest else None
         acceptor = Acceptor(
             self.host.pipelines,
             self.catalog,
-            interning(self.uploads, allow_paths=self.allow_paths),
+            interning(self.uploads, allow_paths=self.allow_paths, guest=guest),
             partial(extension_settings, self.settings, self.host),
             lambda path, field: self.settings.requested_folder(path, os.environ, field),
             rules,

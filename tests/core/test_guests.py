@@ -77,7 +77,7 @@ class Models:
 
 
 def accept(spec: PipelineSpec, raw: dict[str, Any], quota: Quota = Quota()) -> dict[str, Any]:  # noqa: B008
-    rules = GuestRules(lambda artifact: artifact == "mine-0", quota)
+    rules = GuestRules(lambda artifact: artifact == "mine-0", lambda ref: ref == "upload:mine", quota)
     acceptor = Acceptor(SPECS, Models(), lambda row, value: value, lambda name: {}, no_folder, rules)
     return acceptor(spec, raw)
 
@@ -103,6 +103,7 @@ def test_a_guests_picture_is_accepted_as_any_is() -> None:
     ("params", "field"),
     [
         ({"image": "artifact:theirs-0"}, "image"),
+        ({"image": "upload:theirs"}, "image"),
         ({"more": ["artifact:mine-0", "artifact:theirs-0"]}, "more"),
         ({"into": "/etc"}, "into"),
         ({"into": "images"}, "into"),

@@ -52,7 +52,7 @@ from webui.core.validating import freeze
 from webui.library.files import LibraryFiles
 from webui.library.index import Index
 from webui.library.library import Library
-from webui.library.uploads import UploadStore
+from webui.library.uploads import UploadStore, interning
 from webui.plugins.host import ExtensionHost
 from webui.queue.executors import Command, ExecutorStatus
 from webui.queue.service import JobService
@@ -229,12 +229,12 @@ def make_services(folder: Path, memory: MemorySnapshot | None = None, **settings
             return False
 
     def frozen(spec: PipelineSpec, raw: Mapping[str, Any], owner: str) -> dict[str, Any]:
-        rules = GuestRules(partial(owns, owner), accounts.get(owner).quota) if is_guest(owner) else None
+        guest = owner if is_guest(owner) else ""
+        sent = partial(uploads.is_from, guest=guest)
+        rules = GuestRules(partial(owns, owner), sent, accounts.get(owner).quota) if guest else None
         if rules is not None:
             rules.check_raw(spec, raw)
-        values = freeze(
-            spec.params, raw, intern=lambda row, value: uploads.intern(value, expect="image", field=row.name)
-        )
+        values = freeze(spec.params, raw, intern=interning(uploads, allow_paths=False, guest=guest))
         if rules is not None:
             rules.check_frozen(spec, values)
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from tests.web.conftest import finished, make_services, paint, wait_for
@@ -86,6 +88,24 @@ def test_a_picture_of_another_is_no_parameter(browsers: Any, jobs: Any) -> None:
         answer = browsers["guest"].post("/api/v1/jobs", json={"pipeline": "paint", "params": params})
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["message"] == "names something that is not yours"
+
+
+def test_a_file_that_another_sent_is_no_parameter(browsers: Any) -> None:
+    """To know the hash of its bytes, as from the recipe of a picture that was made of it, opens nothing."""
+    data = io.BytesIO()
+    Image.new("RGB", (24, 24), (9, 90, 200)).save(data, "PNG")
+    sent = {"file": ("mine.png", data.getvalue(), "image/png")}
+    ref = browsers["other"].post("/api/v1/uploads", files=sent).json()["ref"]
+    assert paint(browsers["other"], image=ref)["state"] == "done"
+    for params in ({"image": ref}, {"pictures": [ref]}):
+        answer = browsers["guest"].post("/api/v1/jobs", json={"pipeline": "paint", "params": params})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["message"] == "names something that is not yours"
+    assert paint(browsers["owner"], image=ref)["state"] == "done", "the owner sees all"
+    url = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    made = paint(browsers["guest"], image=url)
+    assert made["params"]["image"] == ref, "who has the bytes may send them too"
+    assert paint(browsers["guest"], image=ref)["state"] == "done"
 
 
 def test_the_export_holds_ones_own(browsers: Any, jobs: Any) -> None:

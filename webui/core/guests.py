@@ -50,25 +50,28 @@ class GuestRules:
 
     owns: Callable[[str], bool]
     """Whether an artifact, by its id, is this guest's."""
+    sent: Callable[[str], bool]
+    """Whether this guest sent the file of a reference ``upload:...``."""
     quota: Quota
 
     def check_raw(self, spec: PipelineSpec, raw: Mapping[str, Any]) -> None:
         """Before any of it is looked up. Raises Forbidden, ParameterError."""
         check_open(spec)
         check_places(spec, raw)
-        self._check_artifacts(spec, raw)
+        self._check_named(raw)
 
     def check_frozen(self, spec: PipelineSpec, values: Mapping[str, Any]) -> None:
         """What a job would run with. Raises ParameterError."""
         check_places(spec, values)
-        self._check_artifacts(spec, values)
+        self._check_named(values)
         check_size(spec, values, self.quota)
 
-    def _check_artifacts(self, spec: PipelineSpec, values: Mapping[str, Any]) -> None:
+    def _check_named(self, values: Mapping[str, Any]) -> None:
         foreign = [
             FieldError(name, "names something that is not yours")
             for name, value in values.items()
             if not all(self.owns(one) for one in artifacts_named(value))
+            or not all(self.sent(one) for one in uploads_named(value))
         ]
         if foreign:
             raise ParameterError(foreign)
@@ -148,12 +151,20 @@ def _is_steps(name: str) -> bool:
 
 def artifacts_named(value: Any) -> Iterator[str]:
     """The ids of artifacts that parameters refer to, at any depth."""
+    return (text[len("artifact:") :] for text in _texts(value) if text.startswith("artifact:"))
+
+
+def uploads_named(value: Any) -> Iterator[str]:
+    """The references of sent files in parameters, at any depth."""
+    return (text for text in _texts(value) if text.startswith("upload:"))
+
+
+def _texts(value: Any) -> Iterator[str]:
     waiting = [value]
     while waiting:
         node = waiting.pop()
         if isinstance(node, str):
-            if node.startswith("artifact:"):
-                yield node[len("artifact:") :]
+            yield node
         elif isinstance(node, Mapping):
             waiting += node.values()
         elif isinstance(node, list | tuple):

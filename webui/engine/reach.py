@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from webui.core.accepting import Acceptor
 from webui.core.errors import FieldError, Forbidden, NotFound, ParameterError
 from webui.core.guests import UNBOUNDED, GuestRules, Quota, folder_of_guest, is_guest
 from webui.library.marks import in_collection
+from webui.library.uploads import interning
 
 from .surroundings import Surroundings
 
@@ -27,6 +29,7 @@ class Reach:
         self._around = around
         self.quota = quota
         self.is_guest = is_guest(owner)
+        self._owner = owner
         self._own = around.files.root / folder_of_guest(owner)
 
     @property
@@ -34,7 +37,11 @@ class Reach:
         """Freezes the parameters of a run within a run, which may be as large as a job of the guest's own."""
         if not self.is_guest:
             return self._around.accept
-        return replace(self._around.accept, rules=GuestRules(self.owns, self.quota))
+        uploads = self._around.uploads
+        rules = GuestRules(self.owns, partial(uploads.is_from, guest=self._owner), self.quota)
+        return replace(
+            self._around.accept, rules=rules, intern=interning(uploads, allow_paths=False, guest=self._owner)
+        )
 
     def check_count(self, kept: int) -> None:
         """Whether runs within a job that kept ``kept`` pictures may keep another. Raises Forbidden."""

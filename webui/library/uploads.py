@@ -122,6 +122,21 @@ class UploadStore:
         except Unreadable as error:
             raise _wrong(field, f"this picture {error}", ref) from None
 
+    def claim(self, ref: str, guest: str) -> None:
+        """Remember that ``guest`` sent these bytes. Another who knows their hash, from a recipe, say, has not."""
+        if found := UPLOAD_REF.fullmatch(ref):
+            mark = self._claim(guest, found)
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+    def is_from(self, ref: str, guest: str) -> bool:
+        """Whether ``guest`` sent them."""
+        found = UPLOAD_REF.fullmatch(ref)
+        return found is not None and self._claim(guest, found).is_file()
+
+    def _claim(self, guest: str, found: re.Match[str]) -> Path:
+        return self.root / "guests" / guest / f"{found['sha']}.{found['ending']}"
+
     def _place(self, sha256: str, ending: str) -> Path:
         return self.root / sha256[:2] / f"{sha256}.{ending}"
 
@@ -189,14 +204,19 @@ def data_url(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def interning(uploads: UploadStore, *, allow_paths: bool) -> Callable[[Parameter, str], str]:
-    """``UploadStore.intern`` for the values of file parameters; it raises ParameterError alone."""
+def interning(uploads: UploadStore, *, allow_paths: bool, guest: str = "") -> Callable[[Parameter, str], str]:
+    """``UploadStore.intern`` for the values of file parameters, new ones as sent by ``guest``; it raises ParameterError
+    alone.
+    """
 
     def intern(row: Parameter, value: str) -> str:
         expect: Expected = "image" if row.kind in ("image", "image_mask", "images") else "file"
         expect = "audio" if row.kind == "audio" else expect
         try:
-            return uploads.intern(value, allow_paths=allow_paths, expect=expect, field=row.name)
+            ref = uploads.intern(value, allow_paths=allow_paths, expect=expect, field=row.name)
+            if guest and ref != value:
+                uploads.claim(ref, guest)
+            return ref
         except NotFound as error:
             raise ParameterError([FieldError(row.name, error.message)], hint=error.hint) from None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from webui.accounts.people import Scope
 from webui.core.errors import NotFound
+from webui.core.guests import is_guest
 from webui.core.jobs import Job, JobState, MemoryCommand
 
 from .principal import Principal, asking
@@ -166,8 +167,8 @@ class _ScopedLibrary:
 
 
 class _ScopedUploads:
-    """``UploadStore`` of who asks. An upload is named by the hash of its bytes: who can name it has them. Artifacts are
-    looked up in the library of who asks.
+    """``UploadStore`` of who asks: guests open what they sent themselves. Artifacts are looked up in the library of who
+    asks.
     """
 
     def __init__(self, uploads: UploadStore, library: Library) -> None:
@@ -185,14 +186,28 @@ class _ScopedUploads:
         self._check(ref)
         return self._uploads.open_image(ref, **options)
 
+    def put(self, data: bytes, name: str = "", **options: Any) -> str:
+        return self._claimed(self._uploads.put(data, name, **options))
+
     def intern(self, value: str, **options: Any) -> str:
         self._check(value)
-        return self._uploads.intern(value, **options)
+        ref = self._uploads.intern(value, **options)
+        return ref if ref == value else self._claimed(ref)
+
+    def _claimed(self, ref: str) -> str:
+        owner = asking().job_owner
+        if is_guest(owner):
+            self._uploads.claim(ref, owner)
+        return ref
 
     def _check(self, ref: str) -> None:
         """Raises NotFound."""
         if ref.startswith("artifact:"):
             self._library.within(asking().folder).get(ref[len("artifact:") :])
+            return
+        owner = asking().job_owner
+        if ref.startswith("upload:") and is_guest(owner) and not self._uploads.is_from(ref, owner):
+            raise NotFound(f"there is no upload {ref[:90]}.", hint="Send the file again.")
 
 
 __all__ = ["ScopedJobs", "scoped"]
