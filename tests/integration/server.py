@@ -118,7 +118,9 @@ class Server:
         self._stream = self.log.open("ab")
         command = [sys.executable, "-m", "webui.cli", "serve", "--no-browser", "--port", str(port)]
         self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=self._stream, stderr=self._stream)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        token = environment.get("LIFELIKE_ACCESS_TOKEN", "")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, headers=headers)
         self._wait(lambda: self.client.get("/api/v1/health").status_code == 200, "the server to answer")
 
     def _wait(self, ready: Any, what: str, limit_s: float = 90) -> None:
