@@ -54,6 +54,7 @@ def test_one_that_ends_the_process_is_named(judge: Judge) -> None:
     report = judge("import os\nos._exit(5)")
     assert not report.ok
     assert "exit status 5" in report.problems[0]
+    assert report.as_text().startswith("subject\n")
 
 
 def test_one_that_eats_memory_is_ended(judge: Judge) -> None:

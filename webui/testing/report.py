@@ -37,7 +37,7 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All of them. ``facts`` is the extension's record, empty where its process ended before that was known."""
+    """All of them. ``facts`` is the extension's record; its id alone where its process ended before more was known."""
 
     checks: tuple[Check, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
@@ -108,7 +108,8 @@ def check_extension(
             env=environment,
             start_new_session=os.name != "nt",
         )
-        return _watch(process, json.dumps(line), limits)
+        report = _watch(process, json.dumps(line), limits)
+        return report if report.facts else replace(report, facts={"id": subject.id})
 
 
 @contextmanager
