@@ -12,6 +12,8 @@ from webui.api import Acceptance, FieldError, ParameterError, PipelineSpec, desc
 
 REWORD = "diffusion.reword"
 """Draws a picture again under other words."""
+PROJECT = "gan.project"
+"""Finds a picture's point in a StyleGAN, and keeps it."""
 GIVEN = frozenset({"image", "images", "mask", "seed", "prompt", "before"})
 """Parameters of the pipeline within that the job itself says."""
 _ONE_PIXEL = (
@@ -24,6 +26,7 @@ def accept_edit(params: Any, acceptance: Acceptance) -> Mapping[str, Any]:
     """``params`` with the pipeline named in full and its parameters frozen. Raises ParameterError."""
     method = getattr(params, "method", "instruct")
     if method == "gan":
+        _check_projection(params, acceptance)
         return dict(params.model_dump())
     if method == "reword":
         return {**params.model_dump(), "params": _frozen(_reword(acceptance), params, acceptance)}
@@ -54,6 +57,19 @@ def _frozen(spec: PipelineSpec, params: Any, acceptance: Acceptance) -> dict[str
         for name, row in rows.items()
         if name not in GIVEN and name in frozen and (name in given or row.kind == "model")
     }
+
+
+def _check_projection(params: Any, acceptance: Acceptance) -> None:
+    """That whoever asks may project a face: it leaves a named point behind. Raises ParameterError, Forbidden."""
+    if PROJECT not in acceptance.pipelines:
+        raise ParameterError([FieldError("method", f"needs the pipeline {PROJECT}: enable the extension GANs")])
+    chosen = {"model": params.generator} if params.generator.strip() else {}
+    try:
+        acceptance.freeze(PROJECT, {**chosen, "image": _ONE_PIXEL, "steps": params.projection_iterations})
+    except ParameterError as error:
+        names = {"model": "generator", "steps": "projection_iterations"}
+        fields = [FieldError(names.get(one.name, "method"), one.message, one.got) for one in error.fields]
+        raise ParameterError(fields, hint=error.hint) from None
 
 
 def _reword(acceptance: Acceptance) -> PipelineSpec:

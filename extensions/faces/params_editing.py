@@ -145,7 +145,7 @@ class AttributeParams(Judged, Blended, Finding):
     generator: str = declare.text(
         "", label="StyleGAN", help="A name of the list of models", max_length=500, group="StyleGAN"
     )
-    projection_steps: int = declare.integer(
+    projection_iterations: int = declare.integer(
         300, minimum=1, maximum=10_000, label="Steps of the projection", group="StyleGAN"
     )
     seed: int = declare.seed()

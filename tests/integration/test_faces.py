@@ -122,7 +122,7 @@ def test_an_attribute_changes_along_a_direction_of_a_stylegan(tmp_path: Path) ->
             "faces": '[{"box": [34, 27, 94, 97]}]',
             "method": "gan",
             "direction": "way 1",
-            "projection_steps": 2,
+            "projection_iterations": 2,
             "least_change": 0,
             "seed": 1,
             "consent": True,

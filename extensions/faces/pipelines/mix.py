@@ -27,6 +27,8 @@ from webui.api import Artifact, Context, FieldError, JobFailed, ModelUse, Parame
 from .within import changed, own_edge, run_within
 
 _MARGIN = 0.55
+_BRIGHTEST, _OTHER_COLOUR = 1.2, 40.0
+"""Of skin: how much brighter than usual it still is, and how many grey levels of another hue make it none."""
 
 
 def both_faces(params: SwapParams | ExpressionParams, context: Context) -> tuple[Image.Image, Face, Image.Image, Face]:
@@ -165,10 +167,18 @@ def swapped(picture: Image.Image, ours: Face, other: Image.Image, theirs: Face, 
 
 
 def toned(source: np.ndarray, goal: np.ndarray, mask: Mask) -> np.ndarray:
-    """``source`` with the median colour that ``goal`` has under the mask: skin is most of a face."""
+    """``source`` with the median colour that ``goal`` has under the mask: skin is most of a face.
+
+    Skin in shadow is the same colour, darker, and moves by as much less; what has another colour (brows, beard, lips,
+    the whites of eyes) stays as it is.
+    """
     inside = mask > 0
     values = source.astype(np.float32)
-    values += np.median(goal[inside], 0).astype(np.float32) - np.median(source[inside], 0).astype(np.float32)
+    skin, wanted = (np.median(pixels[inside], 0).astype(np.float32) for pixels in (source, goal))
+    share = values @ skin / max(float(skin @ skin), 1.0)
+    away = np.linalg.norm(values - share[..., None] * skin, axis=2)
+    weight = share.clip(0, _BRIGHTEST) * np.exp(-np.square(away / _OTHER_COLOUR))
+    values += weight[..., None] * (wanted - skin)
     return values.round().clip(0, 255).astype(np.uint8)
 
 

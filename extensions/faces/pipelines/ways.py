@@ -103,7 +103,7 @@ def along_direction(params: AttributeParams, context: Context, side: int) -> Way
                 **chosen,
                 "image": data_url(square),
                 "name": name,
-                "steps": params.projection_steps,
+                "steps": params.projection_iterations,
                 "seed": params.seed,
                 "network": params.judge,
             },

@@ -73,6 +73,9 @@ def test_a_swap_changes_the_face_alone() -> None:
     assert np.abs(result[y, x].astype(int) - (180, 120, 90)).max() < 10
     toned = np.asarray(swapped(picture, ours, other, theirs, params.model_copy(update={"match_colours": True})))
     assert np.abs(toned[y, x].astype(int) - (240, 190, 150)).max() < 12
+    # Black pupils are no skin: they stay black where all else grows lighter.
+    x, y = (round(v) for v in ours.landmarks["left pupil"])
+    assert toned[y, x].max() < 40
     none = swapped(picture, ours, other, theirs, params.model_copy(update={"strength": 0.0}))
     assert (np.asarray(none) == np.asarray(picture)).all()
 
