@@ -71,7 +71,7 @@ detail (eyes behind glasses, teeth) is limited by the 8x autoencoder.
 _BESIDE = {
     "edit": "`edit/`: instruction editing (`StableDiffusionInstructPix2PixPipeline`); a UNet of its own, all else is "
     "`avatar/`'s, as `_shared` in its model_index.json says.",
-    "controlnet": "`controlnet/`: a ControlNet of line drawings for `avatar/`.",
+    "controlnet": "`controlnet/lines/`: a ControlNet of line drawings for `avatar/`.",
     "lora": "`lora/<style>/`: LoRAs of drawing styles for `avatar/`.",
     "upscaler": "`upscaler/`: upscalers in Real-ESRGAN's compact layout.",
     "faces": "`faces/`: the network that finds faces, their landmarks and parts; it has a card of its own.",

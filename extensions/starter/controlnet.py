@@ -21,6 +21,9 @@ from .scope import scope_named
 from .warm import copy_fitting, warm_start
 from .world import line_drawing
 
+PLACE = "controlnet/lines"
+"""Where it lies beside the base: in a folder that names it, as ControlNets do among models."""
+
 
 def build_controlnet(config: TrainingConfig, base: Base) -> ControlNetModel:
     """An untrained ControlNet that fits the base's UNet and begins with its convolutions; no attention, so it is small.
@@ -46,13 +49,13 @@ def build_controlnet(config: TrainingConfig, base: Base) -> ControlNetModel:
 
 
 def train_controlnet(config: TrainingConfig, folder: Path, hooks: Hooks | None = None) -> Path:
-    """Train or go on training; writes sheets on the way and the network to `folder`/controlnet."""
+    """Train or go on training; writes sheets on the way and the network to `folder`/controlnet/lines."""
     part, hooks = config.controlnet, hooks or Hooks()
     base = load_base(config, folder)
     pool = latent_pool(config, base.vae, folder, hooks, count=part.pool)
     torch.manual_seed(config.seed + 5)
     model = build_controlnet(config, base)
-    warm_start(model, config, "controlnet", optional=True)
+    warm_start(model, config, PLACE, optional=True)
     model.to(config.device)
     stage = Stage("controlnet", {"controlnet": model}, folder, part, config)
     stage.resume()
@@ -63,13 +66,11 @@ def train_controlnet(config: TrainingConfig, folder: Path, hooks: Hooks | None =
     def after(step: int) -> None:
         if step % config.grid_every == 0 or step == part.steps:
             with stage.average:
-                save_half(model, folder / "controlnet")
-            preview(base_folder(config, folder), folder / "controlnet", config).save(
-                folder / f"controlnet-{step:06d}.png"
-            )
+                save_half(model, folder / PLACE)
+            preview(base_folder(config, folder), folder / PLACE, config).save(folder / f"controlnet-{step:06d}.png")
 
     stage.run(loss_at, hooks, after)
-    return folder / "controlnet"
+    return folder / PLACE
 
 
 def control_loss(config: TrainingConfig, base: Base, model: ControlNetModel, pool: Tensor, step: int) -> Tensor:

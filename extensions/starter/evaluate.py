@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from .controlnet import PLACE as LINES
 from .data import HELD_OUT, to_tensor
 from .export import load_pipeline, sample
 from .judge import Judge, accuracy, judge_accuracy, load_judge, mean
@@ -112,8 +113,8 @@ def _beside(
     told: dict[str, Any] = {}
     if (root / "edit").is_dir():
         told["edit"] = edit_measures(model, root / "edit", judge, min(200, samples), size, **settings)
-    if (root / "controlnet").is_dir():
-        told["controlnet"] = line_measures(model, root / "controlnet", min(64, samples), size, **settings)
+    if (root / LINES).is_dir():
+        told["controlnet"] = line_measures(model, root / LINES, min(64, samples), size, **settings)
     if (root / "lora").is_dir() and "style" in judge.attributes:
         told["lora"] = style_measures(model, root / "lora", judge, min(32, samples), **settings)
     if (root / "upscaler").is_dir():

@@ -100,7 +100,7 @@ def test_what_the_stages_leave_loads_and_draws(trained: Path, tmp_path: Path) ->
     assert sample(pipeline, ["a person"], [0], steps=2)[0].size == (TINY.size, TINY.size)
     assert (trained / "lora-sketch-000004.png").exists()
     assert (trained / "controlnet-000004.png").exists()
-    assert (trained / "controlnet" / "diffusion_pytorch_model.safetensors").exists()
+    assert (trained / "controlnet" / "lines" / "diffusion_pytorch_model.safetensors").exists()
 
 
 def test_a_base_is_missed_by_name(tmp_path: Path) -> None:
