@@ -53,12 +53,12 @@ def asked(params: AttributeParams, context: Context) -> tuple[str, str]:
     """The words of the edit, and what the judge should read then: as is said, else as the words or the change say."""
     words = params.direction.strip() if params.method == "gan" else params.prompt.strip()
     said = params.attribute.strip()
-    if words:
-        return words, said or wish_in(context, params.judge, _new_words(params, words))
-    if params.method == "gan":
-        return "", said
-    _, words, wish = CHANGES.get(params.change, ("", "", ""))
-    return words, said or wish
+    _, usual, wish = CHANGES.get(params.change, ("", "", ""))
+    if not words:
+        return usual, said or wish
+    said = said or wish_in(context, params.judge, _new_words(params, words))
+    # A direction's name may say nothing.
+    return words, said or (wish if params.method == "gan" else "")
 
 
 def _new_words(params: AttributeParams, words: str) -> str:
