@@ -28,7 +28,7 @@ _MENDING, _CLEANING, _COLOUR, _SIZE = "Scratches and creases", "Noise, JPEG and 
 class RestoreParams(Params):
     """The steps in the order in which they run, each on or off with its own strength."""
 
-    image: str = declare.image(..., label="Picture", mask="mask")
+    image: str = declare.image(..., label="Picture", help="Old or damaged; paint what is to be filled", mask="mask")
     mask: str | None = declare.image(
         label="Mask", help="What is painted is filled in, beside the scratches that are found"
     )
@@ -88,7 +88,7 @@ class RestoreParams(Params):
     before: bool = declare.boolean(
         False,
         label="Give the picture before as well",
-        help="Select both in the gallery: Compare lays them over each other",
+        help="As a file of the result's size; Before and after shows it without",
     )
 
 

@@ -11,9 +11,7 @@ import webui.api as declare
 class Content(declare.Params):
     """The picture whose look changes, and where."""
 
-    image: str = declare.image(
-        ..., label="Picture", help="Its content stays; paint where to change it alone", mask="mask"
-    )
+    image: str = declare.image(..., label="Picture", help="Its content stays; paint where it changes", mask="mask")
     mask: str | None = declare.image(label="Mask", help="White: where the style goes; empty: everywhere")
 
 

@@ -1,7 +1,7 @@
 """style.evaluate: what AdaIN does to held-out drawings, against the drawing itself and its colours alone.
 
 Two networks measure: the encoder that the decoder was trained against, and the starter's judge, which had no part in
-it. The styles are held-out textures and drawings in another manner.
+it; over the whole set the judge gives ArtFD too. The styles are held-out textures and drawings in another manner.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _CONTENT_SEED, _STYLE_SEED = 1_000_000_000, 1_000_500_000
 """Training draws from seeds below."""
 _DRAWN = ("sketch", "watercolour", "pixel", "halftone")
 _JUDGE = "starter.judge"
+_ART_FID, _SET = "style.artfid", 8
+"""That pipeline, and how many pictures it compares at least."""
 WAYS = ("adain", "picture itself", "colours alone")
 
 
@@ -48,6 +50,7 @@ class Evaluate:
         rows: list[dict[str, float]] = []
         seconds: list[float] = []
         shown: list[Image.Image] = []
+        sets: dict[str, list[Image.Image]] = {way: [] for way in WAYS}
         judge = context.feature_extractor(_JUDGE) if _JUDGE in context.feature_networks else None
         parts = {"encoder": encoder_component(context, ""), "decoder": decoder_component(context)}
         if judge is not None:
@@ -65,6 +68,7 @@ class Evaluate:
                 results = dict(zip(WAYS, (made, content, coloured), strict=True))
                 row: dict[str, float] = {}
                 for way, result in results.items():
+                    sets[way].append(result)
                     found = distances(encoder, _tensor(result, context), kept, [wanted], [1.0])
                     row |= {f"{way}: content": found.content, f"{way}: style": found.style}
                 if isinstance(judge, LayeredExtractor):
@@ -77,6 +81,8 @@ class Evaluate:
         for by in ("", "judge, ") if judge is not None else ("",):
             gains = [row[f"{by}adain: style"] < row[f"{by}colours alone: style"] for row in rows]
             numbers[f"{by}nearer to the style than colours alone"] = round(float(np.mean(gains)), 4)
+        if judge is not None and len(rows) >= _SET and {_ART_FID, "metrics.fd"} <= context.pipelines.keys():
+            numbers |= _art_fid(sets, [style for _, style in pairs], context)
         numbers |= {
             "pictures": len(rows),
             "size": params.width,
@@ -138,6 +144,26 @@ def _judged(
             gaps.append(float((gram(one) - goal).square().mean() / goal.square().mean().clamp(min=1e-8)))
         row[f"judge, {way}: style"] = float(np.mean(gaps))
     return row
+
+
+def _art_fid(
+    sets: Mapping[str, Sequence[Image.Image]], styles: Sequence[Image.Image], context: Context
+) -> dict[str, float]:
+    """ArtFD and its Frechet half of each way's pictures, by ``style.artfid`` over folders of this job."""
+    base = context.work_dir / "sets"
+    folders = {name: base / name.replace(" ", "-") for name in (*sets, "styles")}
+    for name, pictures in (*sets.items(), ("styles", styles)):
+        folders[name].mkdir(parents=True, exist_ok=True)
+        for place, picture in enumerate(pictures):
+            picture.save(folders[name] / f"{place:05d}.png")
+    found: dict[str, float] = {}
+    for way in sets:
+        told: list[Artifact] = []
+        asked = {"contents": "picture itself", "styles": "styles", "results": way}
+        context.run(_ART_FID, {part: str(folders[name]) for part, name in asked.items()}, count=1, take=told.append)
+        scores = {name: value for name, value in told[0].data.items() if name.startswith(("ArtFD-", "FD-"))}
+        found |= {f"{way}: {name}": round(float(value), 4) for name, value in scores.items()}
+    return found
 
 
 def _sheet(pictures: Sequence[Image.Image]) -> Image.Image:
