@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,6 +16,7 @@ from extensions.gan.networks.registry import build
 from webui.api import ParameterError
 from webui.testing import Outcome, make_studio, run_pipeline
 
+ROOT = Path(__file__).resolve().parents[3]
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "dcgan": ("dcgan", {"resolution": 16, "z_dim": 8, "width": 4}),
     "stylegan2": ("stylegan2", {"resolution": 16, "z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 8}),
@@ -65,6 +67,19 @@ def done(studio: Any, pipeline: str, tmp_path: Path, **params: Any) -> Outcome:
     outcome = run_pipeline(pipeline, params, tmp_path, studio=studio)
     assert outcome.state == "done", outcome.error
     return outcome
+
+
+def test_the_starters_generator_draws_drawings(tmp_path: Path) -> None:
+    """Without any download: its pictures have avatars' colours, not those of noise, and differ."""
+    studio = make_studio(tmp_path / "data", models_dirs=[ROOT / "models"])
+    drawn = done(
+        studio, "gan.sample", tmp_path, model="starter/gan/avatars_vae.safetensors", samples=8, seed=1, truncation=0.7
+    ).images
+    pixels = np.stack([np.asarray(one.convert("RGB")) for one in drawn]).astype(float)
+    assert pixels.shape == (8, 64, 64, 3)
+    steps = np.abs(np.diff(pixels, axis=1)).mean()
+    assert steps < 0.25 * pixels.std()  # neighbours are alike; in noise they differ by more than a deviation
+    assert pixels.std(0).mean() > 30
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2", "stylegan3", "biggan"])
