@@ -35,23 +35,26 @@ class Finding(Params):
         rows=2,
         tokens=False,
         group="Finding",
+        advanced=True,
     )
     face: int = integer(
-        1, minimum=1, maximum=64, label="Which face", help="As Find faces numbers them", group="Finding"
+        1, minimum=1, maximum=64, label="Which face", help="As Find faces numbers them", group="Finding", advanced=True
     )
     order: str = choice(
         "size",
         {"size": "The largest first", "left": "From the left", "score": "The surest first"},
         label="Order",
         group="Finding",
+        advanced=True,
     )
-    detector: str = choice("auto", DETECTORS, label="Finder", group="Finding")
+    detector: str = choice("auto", DETECTORS, label="Finder", group="Finding", advanced=True)
     detector_file: str | None = file(
         None,
         label="YuNet's file",
         help="face_detection_yunet_2023mar.onnx of OpenCV's model zoo (MIT licence)",
         accept=(".onnx",),
         group="Finding",
+        advanced=True,
     )
 
 

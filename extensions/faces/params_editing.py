@@ -22,9 +22,10 @@ class Blended(declare.Params):
         label="Grow the region",
         help="In pixels; empty: a thirtieth of the face's height",
         group="Blending",
+        advanced=True,
         auto=0,
     )
-    blend: str = declare.choice("feather", BLENDS, label="Blending", group="Blending")
+    blend: str = declare.choice("feather", BLENDS, label="Blending", group="Blending", advanced=True)
     feather: float = declare.number(
         0.03,
         minimum=0.0,
@@ -33,6 +34,7 @@ class Blended(declare.Params):
         label="Soft edge",
         help="Within the region, as a share of the face's height",
         group="Blending",
+        advanced=True,
     )
     least_change: int = declare.integer(
         24,
@@ -41,9 +43,10 @@ class Blended(declare.Params):
         label="Least change",
         help="What differs less is only drawn again, and left as it was; 0: all of the region is replaced",
         group="Blending",
+        advanced=True,
     )
     match_colours: bool = declare.boolean(
-        True, label="Match colours", help="As they differ outside of the region", group="Blending"
+        True, label="Match colours", help="As they differ outside of the region", group="Blending", advanced=True
     )
     margin: float = declare.number(
         0.55,
@@ -53,9 +56,18 @@ class Blended(declare.Params):
         label="Margin",
         help="What is shown to the model beside the face, as a share of its height",
         group="Cut-out",
+        advanced=True,
     )
-    edge: int | None = declare.size(
-        None, label="Edge of the cut-out", help="In pixels; empty: the model's own size", auto=None, group="Cut-out"
+    edge: int | None = declare.integer(
+        None,
+        minimum=64,
+        maximum=4096,
+        step=8,
+        label="Edge of the cut-out",
+        help="In pixels; empty: the model's own size",
+        auto=512,
+        group="Cut-out",
+        advanced=True,
     )
 
 
@@ -64,7 +76,7 @@ _TRIES = "At most so many are made, until the judge reads what was wanted and al
 
 def tries(default: int) -> int:
     """How many candidates are made at most."""
-    return declare.integer(default, minimum=1, maximum=16, label="Tries", help=_TRIES, group="Judge")
+    return declare.integer(default, minimum=1, maximum=16, label="Tries", help=_TRIES, group="Judge", advanced=True)
 
 
 class Judged(declare.Params):
@@ -72,7 +84,12 @@ class Judged(declare.Params):
 
     tries: int = tries(1)
     judge: str = declare.dynamic_choice(
-        "starter.judge", "feature_networks", label="Judge", help="Measures likeness, and attributes", group="Judge"
+        "starter.judge",
+        "feature_networks",
+        label="Judge",
+        help="Measures likeness, and attributes",
+        group="Judge",
+        advanced=True,
     )
     attribute: str = declare.text(
         "",
@@ -80,6 +97,7 @@ class Judged(declare.Params):
         help="What the judge should read: head=value, such as hat=crown; empty: likeness alone",
         max_length=100,
         group="Judge",
+        advanced=True,
     )
 
 
@@ -107,7 +125,11 @@ class AttributeParams(Judged, Blended, Finding):
         "smile", {"": "As the words say", **{key: row[0] for key, row in CHANGES.items()}}, label="Change"
     )
     prompt: str = declare.prompt(
-        "", label="Words", help="In place of the change's own instruction", rows=2, placeholder="Make the hair green"
+        "",
+        label="Words",
+        help="One thing to change, in your own words; empty: the change that is chosen below",
+        rows=2,
+        placeholder="Make the hair green",
     )
     method: str = declare.choice(
         "instruct",

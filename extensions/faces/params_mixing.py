@@ -19,9 +19,12 @@ class _Second(Finding):
         rows=2,
         tokens=False,
         group="Finding",
+        advanced=True,
         help="As Faces as JSON, for the other picture",
     )
-    source_face: int = declare.integer(1, minimum=1, maximum=64, label="Which of its faces", group="Finding")
+    source_face: int = declare.integer(
+        1, minimum=1, maximum=64, label="Which of its faces", group="Finding", advanced=True
+    )
 
     network: str = declare.dynamic_choice(
         "",
@@ -29,6 +32,7 @@ class _Second(Finding):
         label="Own network",
         help="An ONNX file in models/faces; empty: the warp that comes with this extension",
         group="Own network",
+        advanced=True,
     )
     licence: str = declare.dynamic_choice(
         "",
@@ -36,6 +40,7 @@ class _Second(Finding):
         label="Its licence, accepted",
         help="What lies beside the file; choosing it says that you read it and keep to it",
         group="Own network",
+        advanced=True,
     )
 
 
@@ -50,7 +55,11 @@ class SwapParams(_Second):
     strength: float = declare.number(1.0, minimum=0.0, maximum=1.0, step=0.05, label="Strength", help="Of the mixture")
     match_colours: bool = declare.boolean(True, label="Match the skin's colour")
     blend: str = declare.choice(
-        "feather", {"feather": "Soft edge", "poisson": "Poisson: gradients kept"}, label="Blending", group="Blending"
+        "feather",
+        {"feather": "Soft edge", "poisson": "Poisson: gradients kept"},
+        label="Blending",
+        group="Blending",
+        advanced=True,
     )
     refine: float = declare.number(
         0.0,
@@ -60,8 +69,11 @@ class SwapParams(_Second):
         label="Drawn over",
         help="Strength of Image to image over the result's face; 0: not at all",
         group="Blending",
+        advanced=True,
     )
-    prompt: str = declare.prompt("", label="Words", help="For what is drawn over", rows=2, group="Blending")
+    prompt: str = declare.prompt(
+        "", label="Words", help="For what is drawn over", rows=2, group="Blending", advanced=True
+    )
     swapper: str = declare.dynamic_choice(
         "",
         "pipelines:image:source",

@@ -65,7 +65,8 @@ def the_face(params: Finding, picture: Image.Image, context: Context) -> Face:
     if not faces:
         raise JobFailed(
             "No face was found in the picture.",
-            hint='Say where it is: [{"box": [left, top, right, bottom]}] in "Faces as JSON", or choose another finder.',
+            hint="Take a picture that shows a face from the front. Or, under Advanced, choose another finder, or say "
+            'where the face is in "Faces as JSON": [{"box": [left, top, right, bottom]}], in pixels.',
         )
     if params.face > len(faces):
         raise ParameterError([FieldError("face", f"expected 1 to {len(faces)}: so many faces were found", params.face)])
