@@ -31,7 +31,9 @@ class RedrawParams(declare.Params):
     strength: float = declare.number(
         0.5, minimum=0.05, maximum=1.0, step=0.05, label="Strength", help="How far it may go from the picture"
     )
-    prompt: str = declare.prompt("", label="Prompt", help="What is in the picture; empty: the look alone", rows=2)
+    prompt: str = declare.prompt(
+        "", label="Prompt", help="What is in the picture; unsaid, hair and face may change", rows=2
+    )
     blocks: str = declare.choice(
         "all",
         {"all": "All", "style": "Style alone", "content": "Content alone"},
