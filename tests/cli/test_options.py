@@ -26,6 +26,7 @@ def test_several_names_follow_one_option_and_records_have_none() -> None:
     add_parameters(parser, describe(Styled))
     given = given_parameters(parser.parse_args(["--styles", "Soft", "Oil"]))
     assert freeze(Styled, given) == {"styles": ["Soft", "Oil"], "origin": ""}
+    assert given_parameters(parser.parse_args(["--styles", "Soft", "--styles", "Oil"])) == given  # or each its own
     assert "--origin" not in parser.format_help()
 
 

@@ -68,9 +68,9 @@ def add_parameters(parser: argparse.ArgumentParser, parameters: Sequence[Paramet
         if row.kind == "boolean":
             group.add_argument(row.option, action=argparse.BooleanOptionalAction, **common)
         elif row.kind == "images":
-            group.add_argument(row.option, nargs="+", metavar="FILE", **common)
+            group.add_argument(row.option, nargs="+", action="extend", metavar="FILE", **common)
         elif row.kind == "dynamic_choices":
-            group.add_argument(row.option, nargs="+", metavar="NAME", **common)
+            group.add_argument(row.option, nargs="+", action="extend", metavar="NAME", **common)
         else:
             group.add_argument(row.option, metavar=_metavar(row), **common)
 
