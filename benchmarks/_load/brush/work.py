@@ -16,7 +16,7 @@ class Paint:
             random = np.random.default_rng(params.seed + index)
             canvas = random.random((SIDE_PX, SIDE_PX, 3))
             for step in range(params.steps):
-                for _ in range(4):  # a blur by its spectrum: work that holds a core
+                for _ in range(8):  # a blur by its spectrum: work that holds a core
                     canvas = np.abs(np.fft.ifft2(np.fft.fft2(canvas, axes=(0, 1)) * 0.999, axes=(0, 1)))
                 context.progress(step + 1, params.steps)
                 context.preview(_picture(canvas))
