@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 3_000_000_000
 DRAWN = {"domain": "avatar", "style": "flat", "samples": 20_000, "seed": 1}
 STARTERS: Mapping[str, dict[str, Any]] = {
-    "avatars": {"preset": "stylegan2-64", "steps": 8_000, "gamma": 1.0, "aide": "starter.judge"},
+    "avatars": {"preset": "stylegan2-64", "steps": 10_000, "gamma": 0.2, "aide": "starter.judge"},
     "avatars_dcgan": {"preset": "dcgan-64", "steps": 8_000, "aide": "starter.judge"},
     "avatars_biggan": {
         "preset": "biggan-64",
