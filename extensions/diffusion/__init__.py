@@ -20,7 +20,7 @@ from webui.api import (
 )
 
 from .params import EXAMPLES, DiffusionSettings, Txt2Img
-from .params_pictures import Edit, Img2Img, Inpaint, Reword, Upscale, Variation
+from .params_pictures import Blend, Edit, Img2Img, Inpaint, Reword, Upscale, Variation
 from .params_style import ALIGNED, Align, Inject
 from .prompts import reading, routes
 from .prompts.styles import style_names, style_texts
@@ -60,6 +60,14 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             run="extensions.diffusion.pipelines.inpaint:InpaintPipeline",
             tab="img2img",
             description="Draws what a mask covers, and beyond the edges; every other pixel stays as it was.",
+        ),
+        PipelineSpec(
+            id="diffusion.blend",
+            title="Blend",
+            params=Blend,
+            run="extensions.diffusion.pipelines.blend:BlendPipeline",
+            tab="img2img",
+            description="Another picture mixed in under a mask: in latents, which are then denoised together.",
         ),
         PipelineSpec(
             id="diffusion.edit",

@@ -76,9 +76,6 @@ class Masked(declare.Params):
     mask_blur: int = declare.integer(
         4, minimum=0, maximum=64, label="Mask blur", group="Mask", help="Over how many pixels beyond the mask it fades"
     )
-    masked_content: str = declare.choice(
-        "original", MASKED_CONTENT, label="Masked content", group="Mask", help="What stands under the mask at first"
-    )
     only_masked: bool = declare.boolean(
         False, label="Only masked", group="Mask", help="Draws the region around the mask alone, at full detail"
     )
@@ -112,6 +109,14 @@ class Masked(declare.Params):
     mask_grow: int = declare.integer(
         0, minimum=-64, maximum=64, label="Grow the mask", group="Mask", advanced=True, help="In pixels"
     )
+
+
+class Uncovered(declare.Params):
+    """What the mask covers is drawn with no regard to what was there, and so can be what lies beyond the edges."""
+
+    masked_content: str = declare.choice(
+        "original", MASKED_CONTENT, label="Masked content", group="Mask", help="What stands under the mask at first"
+    )
     outpaint_left: int = declare.integer(
         0, minimum=0, maximum=_SIDE_MAX_PX, step=8, label="Left", group="Outpaint", help="Pixels to add on this side"
     )
@@ -126,13 +131,42 @@ class Masked(declare.Params):
     )
 
 
-class Inpaint(Pictured, Drawn, Made, PictureSized, Masked, Strength, Prompted, Source):
+class Inpaint(Pictured, Drawn, Made, PictureSized, Uncovered, Masked, Strength, Prompted, Source):
     """Inpainting and outpainting: the picture changes under the mask alone."""
 
     image: str = declare.image(
         ..., label="Picture", help="Put a picture in, then paint over what should change", mask="mask"
     )
     model: str = declare.model(kind="text_to_image|inpaint", help="Empty: the first model of this kind")
+
+
+class Blended(declare.Params):
+    """The second picture of a mixture."""
+
+    other: str = declare.image(..., label="Other picture", help="What is mixed in under the mask, in the same place")
+    amount: float = declare.number(
+        1.0, minimum=0.0, maximum=1.0, step=0.05, label="Amount", help="Of the other picture, in the latents"
+    )
+
+
+class Blend(Pictured, Drawn, Made, PictureSized, Masked, Strength, Prompted, Blended, Source):
+    """Two pictures mixed in latents under a mask."""
+
+    image: str = declare.image(
+        ..., label="Picture", help="Put a picture in, then paint over where the other is mixed in", mask="mask"
+    )
+    prompt: str = declare.prompt(
+        label="Prompt", help="What the mixture shows; it may be empty", syntax="diffusion.prompt"
+    )
+    strength: float = declare.number(
+        0.4,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.01,
+        label="Strength",
+        help="The share of the steps in which the mixture is drawn together; 1 draws it anew",
+    )
+    model: str = declare.model(kind="text_to_image|image_to_image", help="Empty: the first model of this kind")
 
 
 class Edit(Drawn, Made, PictureSized, Prompted, Source):

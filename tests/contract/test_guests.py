@@ -7,7 +7,7 @@ from webui.core.settings import ROOT, Settings
 from webui.plugins.host import ExtensionHost
 
 OPEN = {
-    "diffusion": "align edit img2img inject inpaint reword txt2img upscale variation",
+    "diffusion": "align blend edit img2img inject inpaint reword txt2img upscale variation",
     "faces": "attribute edit expression find sheet swap talk",
     "gan": "classes complete edit mix sample truncation walk",
     "restoration": "degrade restore",

@@ -15,7 +15,7 @@ from extensions.diffusion.drawing.noising import next_timestep, packed_as
 from extensions.diffusion.models.guidance import Call
 from extensions.diffusion.models.loading import Plan
 from extensions.diffusion.models.siblings import as_class, made_for, sibling, takes
-from extensions.diffusion.params_pictures import Inpaint
+from extensions.diffusion.params_pictures import Blend, Inpaint
 from extensions.diffusion.pictures import masks
 from extensions.diffusion.pictures.inputs import alpha_of, extended, fitted, on_ground, open_picture
 from webui.api import Context, JobFailed, ModelError
@@ -39,22 +39,35 @@ class InpaintTask(PictureTask):
     source's own.
     """
 
-    params: Inpaint
+    params: Inpaint | Blend
+    unmasked_hint = "Paint over what should change, give a mask, or outpaint a side."
 
-    def __init__(self, params: Inpaint, context: Context) -> None:
+    def __init__(self, params: Inpaint | Blend, context: Context) -> None:
         super().__init__(params, context)
         self._blended = False
         self._covered: Image.Image | None = None
         self._latent_mask: torch.Tensor | None = None
+
+    @property
+    def content(self) -> str:
+        """What stands under the mask at first."""
+        return self.params.masked_content if isinstance(self.params, Inpaint) else "original"
+
+    @property
+    def sides(self) -> tuple[int, int, int, int]:
+        """Pixels to add on the left, at the top, on the right, at the bottom."""
+        params = self.params
+        if not isinstance(params, Inpaint):
+            return 0, 0, 0, 0
+        return params.outpaint_left, params.outpaint_top, params.outpaint_right, params.outpaint_bottom
 
     # The picture
 
     def _prepared(self, picture: Image.Image) -> MaskedCanvas:
         params = self.params
         flat, mask = on_ground(picture), self._mask(picture)
-        sides = (params.outpaint_left, params.outpaint_top, params.outpaint_right, params.outpaint_bottom)
-        if any(sides):
-            flat, mask = _outpainted(flat, mask, sides, params.mask_blur)
+        if any(self.sides):
+            flat, mask = _outpainted(flat, mask, self.sides, params.mask_blur)
         if not params.only_masked:
             target = self._target(flat.size)
             mask = fitted(mask, target, params.resize_mode, smooth=False)
@@ -66,13 +79,11 @@ class InpaintTask(PictureTask):
             ratio = params.width / params.height if params.width and params.height else None
             box = masks.region(soft, params.padding, ratio)
         if box is None or soft.getbbox() is None:
-            raise JobFailed(
-                "Nothing is masked.", hint="Paint over what should change, give a mask, or outpaint a side."
-            )
+            raise JobFailed("Nothing is masked.", hint=self.unmasked_hint)
         part, covered = flat.crop(box), masks.hard(soft).crop(box)
         size = self._region_size(part.size) if params.only_masked else part.size
         part, covered = fitted(part, size, "stretch"), masks.hard(fitted(covered, size, "stretch"))
-        if params.masked_content == "fill":
+        if self.content == "fill":
             part = masks.filled(part, covered)
         return MaskedCanvas(part, flat, soft, covered, box)
 
@@ -139,7 +150,7 @@ class InpaintTask(PictureTask):
         covered = self._covered
         shape = (clean.shape[-2], clean.shape[-1])
         self._latent_mask = masks.of_latents(covered, shape).to(clean.device, clean.dtype)
-        under = {"noise": noise, "nothing": torch.zeros_like(clean)}.get(self.params.masked_content)
+        under = {"noise": noise, "nothing": torch.zeros_like(clean)}.get(self.content)
         return clean if under is None else torch.where(self._latent_mask > 0, under, clean)
 
     def after_step(self, pipe: Any, number: int, timestep: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,11 +176,10 @@ class InpaintTask(PictureTask):
 
     def infotext(self) -> dict[str, str]:
         words = {"noise": "latent noise", "nothing": "latent nothing"}
-        content = self.params.masked_content
         return {
             **super().infotext(),
             "Mask blur": str(self.params.mask_blur),
-            "Masked content": words.get(content, content),
+            "Masked content": words.get(self.content, self.content),
         }
 
 
