@@ -72,7 +72,7 @@ from .core.validating import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-API_VERSION = "1.6"
+API_VERSION = "1.7"
 """Of this module: an extension asks for the lowest it needs in its manifest. A new name raises the minor, a break the
 major.
 """

@@ -34,6 +34,8 @@ READY = {
     "drawn halftone": "Halftone print",
 }
 """References that are drawn on the spot: textures, and manners of drawing."""
+READY_SEED = 7
+"""What the small pictures of the form were drawn with (scripts/ready_pictures.py)."""
 
 
 class Referenced(declare.Params):
@@ -43,8 +45,12 @@ class Referenced(declare.Params):
     weights: str = declare.text(
         "", label="Weights", help="One number for each reference, such as 2, 1; empty: all the same", max_length=400
     )
-    ready: str = declare.choice("strokes", READY, label="Ready reference", help="Drawn where References is empty")
-    ready_seed: int = declare.seed(7, label="Its seed", help="Other colours and another drawing", advanced=True)
+    ready: str = declare.choice(
+        "strokes", READY, label="Ready reference", help="Drawn where References is empty", pictures="ready"
+    )
+    ready_seed: int = declare.seed(
+        READY_SEED, label="Its seed", help="Other colours and another drawing", advanced=True
+    )
 
 
 def _strength(default: float = 1.0, help: str = "0 leaves the picture as it is") -> Any:

@@ -206,3 +206,28 @@ def test_a_restyled_picture_lies_over_what_it_was(page: Page, server: Server, pe
     page.locator(f'.ll-thumb[data-artifact="{person["id"]}"] .ll-thumb-open').click()
     expect(page.locator(".ll-side").get_by_role("button", name="Send to ...")).to_be_visible()
     expect(page.locator(".ll-side").get_by_role("button", name="Before and after")).to_have_count(0)
+
+
+def test_a_reference_is_chosen_by_its_picture(page: Page, server: Server, person: dict[str, Any]) -> None:
+    """Small pictures are fetched when their form is looked at; pointer and arrow keys choose among them."""
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url) if "/ui/choices/" in request.url else None)
+    open_tab(page, "gallery")
+    assert fetched == []
+    send(page, person["id"], "AdaIN · Picture")
+    picker = page.get_by_role("radiogroup", name="Ready reference").locator("visible=true")
+    expect(picker.get_by_role("radio")).to_have_count(16)
+    expect(picker.get_by_role("radio", name="Brush strokes")).to_be_checked()
+    for one in picker.locator("img").all():
+        one.scroll_into_view_if_needed()
+        expect(one).not_to_have_js_property("naturalWidth", 0)
+    picker.get_by_text("Mosaic").click()
+    expect(picker.get_by_role("radio", name="Mosaic")).to_be_checked()
+    page.keyboard.press("ArrowRight")
+    expect(picker.get_by_role("radio", name="Waves")).to_be_checked()
+    page.click("#go-style-adain")
+    expect(page.locator("#viewer-style-adain .ll-tile[data-artifact]")).to_have_count(1, timeout=240_000)
+    assert server.api("GET", "/jobs?limit=1")["jobs"][0]["params"]["ready"] == "waves"
+    kept = httpx.get(fetched[0], timeout=60)
+    assert (kept.headers["content-type"], "immutable" in kept.headers["cache-control"]) == ("image/webp", True)
+    assert httpx.get(f"{server.url}/ui/choices/style.adain/ready?of=../params", timeout=60).status_code == 404

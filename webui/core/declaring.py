@@ -145,12 +145,18 @@ def choice(
     help: str = "",
     group: str = "",
     advanced: bool = False,
+    pictures: str = "",
 ) -> Any:
     """One of a fixed list: values, or value -> label. Declare the field as ``str``; the list is enforced by
     ``validate``.
+
+    ``pictures`` (1.7): a folder of the extension with a picture for each value, ``<value>.webp``, ``.png`` or ``.jpg``,
+    square and some 128 pixels wide. A form then shows the list as a grid of them.
     """
     pairs = list(options.items()) if isinstance(options, Mapping) else [(value, value) for value in options]
     body = {"kind": "choice", "group": group, "advanced": advanced, "options": [list(pair) for pair in pairs]}
+    if pictures:
+        body["pictures"] = pictures
     schema: dict[str, Any] = {"widget": body, "enum": [value for value, _ in pairs]}
     return Field(default, title=label, description=help or None, json_schema_extra=schema)
 

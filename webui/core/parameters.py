@@ -74,7 +74,7 @@ class Parameter:
     auto: Any = None
     """What None stands for when the chosen model recommends nothing. None: the parameter has no automatic value."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What only its own widget reads: rows, placeholder, presets, tokens, accept, mask ..."""
+    """What only its own widget reads: rows, placeholder, presets, tokens, accept, mask, pictures ..."""
 
     @property
     def option(self) -> str:

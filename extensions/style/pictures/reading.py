@@ -62,17 +62,27 @@ def references_of(context: Context, refs: Sequence[str], ready: str = "", seed: 
     """
     if refs:
         return [rgb_of(context.open_image(ref)) for ref in refs]
-    drawn = ready.startswith("drawn ")
-    pipeline = "starter.draw" if drawn else "starter.textures"
+    pipeline, asked = drawing_of(ready, seed)
     if not ready or pipeline not in context.pipelines:
         raise ParameterError(
             [FieldError("references", "expected at least one picture whose style to take")],
             hint="Put a picture into References.",
         )
-    asked: dict[str, Any] = {"style": ready.removeprefix("drawn ")} if drawn else {"family": ready}
     taken: list[Artifact] = []
-    context.run(pipeline, {**asked, "samples": 1, "width": READY_PX, "seed": max(0, seed)}, take=taken.append)
+    context.run(pipeline, asked, take=taken.append)
     return [rgb_of(taken[0].data)]
+
+
+def drawing_of(ready: str, seed: int) -> tuple[str, dict[str, Any]]:
+    """The pipeline that draws a ready reference, and what it is asked for."""
+    drawn = ready.startswith("drawn ")
+    what = {"style": ready.removeprefix("drawn ")} if drawn else {"family": ready}
+    return "starter.draw" if drawn else "starter.textures", {
+        **what,
+        "samples": 1,
+        "width": READY_PX,
+        "seed": max(0, seed),
+    }
 
 
 def at_side(picture: Image.Image, side: int) -> Image.Image:

@@ -19,6 +19,7 @@ from webui.core.specs import PipelineSpec
 from . import viewer
 from .answers import answer, refusal
 from .arranging import arrange, slug, stands_first
+from .choice_pictures import NO_PICTURES, ChoicePictures
 from .options import ModelOptions
 from .presets import PresetStore
 from .widgets import Files, Widget, WidgetFactory
@@ -38,6 +39,7 @@ class FormServices:
     files: Files
     submit: Callable[[str, Mapping[str, Any]], Any]
     """(pipeline, raw parameters) -> Job. Raises LifelikeError."""
+    pictures: ChoicePictures = NO_PICTURES
 
 
 class Form:
@@ -48,7 +50,8 @@ class Form:
         self.slug = element or slug(spec.id)
         self.rows = tuple(row for row in describe(spec.params) if row.kind != "record")
         self._services = services
-        self._factory = WidgetFactory(self.slug, services.files, services.options)
+        pictures = partial(services.pictures.addresses, spec)
+        self._factory = WidgetFactory(self.slug, services.files, services.options, pictures)
         self.widgets: list[Widget] = []
         self.defaults = self._start_values()
 
@@ -119,11 +122,14 @@ class Form:
                 self._build_groups(part, begin_open=bool(part[0][0].group))
 
     def _build_groups(self, part: Sequence[tuple[Parameter, ...]], *, begin_open: bool = False) -> None:
-        """Groups are closed, so that a form is short; ``begin_open``: but for the first, where nothing precedes it."""
+        """Groups are closed, so that a form is short; ``begin_open``: but for the first, where nothing precedes it, and
+        those with a step that is on.
+        """
         for place, group in enumerate(dict.fromkeys(rows[0].group for rows in part)):
             members = [rows for rows in part if rows[0].group == group]
             if group:
-                with gr.Accordion(group, open=begin_open and place == 0, elem_classes="ll-group"):
+                on = any(row.kind == "boolean" and row.default for rows in members for row in rows)
+                with gr.Accordion(group, open=begin_open and (place == 0 or on), elem_classes="ll-group"):
                     self._build_rows(members)
             else:
                 self._build_rows(members)

@@ -15,6 +15,7 @@ from webui.web.principal import asking
 from webui.web.services import Services
 
 from . import head, i18n, routes, sessions, shell
+from .choice_pictures import ChoicePictures
 from .forms import FormServices
 from .options import ModelOptions
 from .presets import PresetStore
@@ -29,7 +30,13 @@ def form_services(services: Services) -> FormServices:
         presets=PresetStore(services.settings.data_dir / "presets", _folder_of_asking if services.asks_login else str),
         files=Files(put=services.uploads.put, path=services.uploads.path),
         submit=services.jobs.submit,
+        pictures=ChoicePictures(services.host.pipelines, _folders(services)),
     )
+
+
+def _folders(services: Services) -> dict[str, Path]:
+    """Of each loaded extension."""
+    return {one.id: Path(one.path) for one in services.host.extensions if one.state == "loaded" and one.path}
 
 
 def _folder_of_asking() -> str:
@@ -55,9 +62,9 @@ def choice_lists(services: Services) -> dict[str, Callable[[], Sequence[str]]]:
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
     """Add the page and its own routes to ``app``. A route added later is reached only if it is put before the mount."""
-    folders = [Path(record.path) for record in services.host.extensions if record.state == "loaded" and record.path]
-    tables = i18n.load_tables(folders)
-    tabs = shell.build_tabs(services, form_services(services))
+    tables = i18n.load_tables(list(_folders(services).values()))
+    forms = form_services(services)
+    tabs = shell.build_tabs(services, forms)
     mark = partial(i18n.mark, tables=tables)
     page = shell.build_blocks(tabs, mark)
     mark(page.blocks.values())
@@ -65,7 +72,7 @@ def mount(app: FastAPI, services: Services) -> FastAPI:
     # Before mounting: the page's own copy of its configuration is made there, and Gradio reads the words from it.
     page.i18n_instance = words
     page.queue(api_open=False)
-    routes.add(app, services.uploads)
+    routes.add(app, services.uploads, forms.pictures.answer)
     gr.mount_gradio_app(
         app,
         page,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -49,22 +50,28 @@ STYLES = ("lifelike.css", "panels.css")
 THUMBNAIL_PX = 512
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable"}
+FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _digest(path: Path, mtime_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def address(name: str) -> str:
     """Where a static file is; changes with its content, so that browsers may keep it for good."""
-    path = STATIC / name
-    return f"{PREFIX}/static/{name}?v={_digest(path, path.stat().st_mtime_ns)}"
+    return f"{PREFIX}/static/{name}?v={digest(STATIC / name)}"
 
 
-def add(app: FastAPI, uploads: Any) -> None:
-    """Add the routes to ``app``; before the page is mounted, which takes what is left."""
+def digest(path: Path) -> str:
+    """Of a file's content. Raises OSError."""
+    return _digest(path, path.stat().st_mtime_ns)
+
+
+def add(app: FastAPI, uploads: Any, choice_picture: Callable[[str, str, str], Response]) -> None:
+    """Add the routes to ``app``; before the page is mounted, which takes what is left. ``choice_picture`` answers a
+    pipeline, a parameter of it and a value with that value's picture.
+    """
     files = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
 
     @app.get(f"{PREFIX}/static/{{name}}", include_in_schema=False)
@@ -72,12 +79,16 @@ def add(app: FastAPI, uploads: Any) -> None:
         path = files.get(name)
         if path is None:
             raise NotFound(f"There is no file {name!r}.")
-        return FileResponse(path, media_type=_TYPES[path.suffix], headers=_FOR_GOOD)
+        return FileResponse(path, media_type=_TYPES[path.suffix], headers=FOR_GOOD)
+
+    @app.get(f"{PREFIX}/choices/{{pipeline}}/{{name}}", include_in_schema=False)
+    def choice(pipeline: str, name: str, of: str) -> Response:
+        return choice_picture(pipeline, name, of)
 
     @app.get(f"{PREFIX}/uploads/{{ref}}", include_in_schema=False)
     async def upload(ref: str, whole: bool = False) -> Response:
         make, media_type = (_whole, "image/png") if whole else (_thumbnail, "image/jpeg")
-        return Response(await run_in_threadpool(make, uploads, ref), media_type=media_type, headers=_FOR_GOOD)
+        return Response(await run_in_threadpool(make, uploads, ref), media_type=media_type, headers=FOR_GOOD)
 
 
 def _picture(uploads: Any, ref: str) -> Any:

@@ -54,10 +54,14 @@ class Widget:
 class WidgetFactory:
     """Makes the widgets of one form. ``slug`` is unique in the page and begins every ``elem_id``."""
 
-    def __init__(self, slug: str, files: Files, options: ModelOptions) -> None:
+    def __init__(
+        self, slug: str, files: Files, options: ModelOptions, pictures: Callable[[Parameter], Mapping[str, str]]
+    ) -> None:
+        """``pictures``: of a choice, value -> address of its picture; empty where it has none."""
         self._slug = slug
         self._files = files
         self._options = options
+        self._pictures = pictures
 
     def build(self, rows: Sequence[Parameter], values: Mapping[str, Any]) -> Widget:
         """The widget for ``rows``, inside the open Blocks, showing ``values``."""
@@ -203,6 +207,11 @@ class WidgetFactory:
     def _choice(self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]) -> Widget:
         row = rows[0]
         choices = [(label, value) for value, label in row.options]
+        pictures = self._pictures(row)
+        if pictures:
+            tiles = [{"value": value, "label": label, "picture": pictures.get(value)} for value, label in row.options]
+            common["elem_classes"] = [*common["elem_classes"], "ll-pictures"]
+            return _plain(row, _own_field("pictures", values[row.name], common, help=form_help(row), tiles=tiles), str)
         if len(choices) <= SEGMENTS:
             common["elem_classes"] = [*common["elem_classes"], "ll-segments"]
             return _plain(

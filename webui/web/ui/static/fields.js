@@ -1,11 +1,11 @@
-// Fields that Gradio has none of: seed, size, pictures.
+// Fields that Gradio has none of: seed, size, pictures, and a choice among pictures.
 "use strict";
 Lifelike.fields = (() => {
   const { t, h, icon, iconButton, api, attempt } = Lifelike;
 
   function mount(element, props, watch) {
     const root = element.querySelector(".ll-own") || element;
-    const make = { seed, size, image }[props.field.kind];
+    const make = { seed, size, image, pictures }[props.field.kind];
     // Gradio tells of changes that come from the server alone; what is set here is drawn here.
     let update = () => {};
     const own = {
@@ -208,6 +208,20 @@ Lifelike.fields = (() => {
           h("span", {}, t("Drop a picture, click to choose, or paste"))),
       );
     };
+  }
+
+  // A choice whose values have pictures: radio buttons, so that arrow keys and screen readers know them.
+  let groups = 0;
+  function pictures(root, props) {
+    const name = `ll-pictures-${groups++}`;
+    const radios = props.field.tiles.map(({ value }) =>
+      h("input", { type: "radio", name, value, class: "ll-away", onchange: () => (props.value = value) }));
+    const tiles = props.field.tiles.map(({ label, picture }, place) => h("label", { class: "ll-pick" }, radios[place],
+      picture ? h("img", { src: LIFELIKE.base + picture, alt: "", width: 64, height: 64, loading: "lazy", decoding: "async", draggable: "false" })
+        : h("i", { "aria-hidden": "true" }),
+      h("span", {}, t(label))));
+    root.append(heading(props), h("div", { class: "ll-picks", role: "radiogroup", "aria-label": t(props.field.label) }, tiles), help(props) || "");
+    return (value) => radios.forEach((one) => (one.checked = one.value === value));
   }
 
   // Width and height that the form of `element` asks for, else those of its model.
