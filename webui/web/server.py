@@ -18,7 +18,7 @@ import uvicorn
 from webui.core.errors import SetupError
 from webui.core.settings import Settings
 
-from . import faststart
+from . import allocator, faststart
 from .access import AccessPolicy
 from .application import create_app, gradio_temp_dir
 from .http_api.streams import OpenStreams
@@ -144,7 +144,8 @@ def _say(line: str) -> None:
 
 
 def _prepare_process(settings: Settings) -> None:
-    """What Gradio reads of its surroundings."""
+    """What Gradio reads of its surroundings, and how memory is kept."""
+    allocator.spare_memory()
     temporary = gradio_temp_dir(settings)
     temporary.mkdir(parents=True, exist_ok=True)
     faststart.set_environment(temporary)
