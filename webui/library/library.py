@@ -110,11 +110,14 @@ class Library:
 
     def path(self, artifact_id: str) -> Path:
         """Its file, in the trash too. Raises NotFound, also where the file is gone."""
-        item = self.get(artifact_id)
+        return self.file(self.get(artifact_id))
+
+    def file(self, item: Item) -> Path:
+        """As ``path``, of what was looked up already."""
         path = self.files.path_of(item.record, item.trashed)
         if not path.is_file():
             raise NotFound(
-                f"the file of artifact {artifact_id} is gone.",
+                f"the file of artifact {item.id} is gone.",
                 hint="Run `library rebuild` to bring the index up to date.",
             )
         return path
