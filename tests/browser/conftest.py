@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 START_S = 120.0
-WAIT_MS = 40_000
+WAIT_MS = 8_000
 """A busy machine takes its time; a page that works does not wait for this."""
 
 
@@ -89,7 +89,9 @@ def serving(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     more = [str(ROOT / "extensions")] if whole else []
-    models = str(ROOT / "models" if whole else folder / "models")
+    own = folder / "models"
+    own.mkdir(exist_ok=True)  # what is trained goes there
+    models = os.pathsep.join([str(ROOT / "models")] * whole + [str(own)])
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("LIFELIKE_")},
         "LIFELIKE_EXTENSIONS_DIRS": os.pathsep.join([str(HERE / "extensions"), *more]),

@@ -231,3 +231,40 @@ def test_a_reference_is_chosen_by_its_picture(page: Page, server: Server, person
     kept = httpx.get(fetched[0], timeout=60)
     assert (kept.headers["content-type"], "immutable" in kept.headers["cache-control"]) == ("image/webp", True)
     assert httpx.get(f"{server.url}/ui/choices/style.adain/ready?of=../params", timeout=60).status_code == 404
+
+
+def choose(page: Page, field: str, label: str) -> None:
+    """In a drop-down list."""
+    page.locator(f"{field} input").first.click()
+    page.get_by_role("option", name=label).first.click()
+
+
+def test_a_generator_follows_its_slider(page: Page, server: Server) -> None:
+    """Live: each time the slider is let go there is a new picture, of the same seed, moved along the direction."""
+    tiny = '{"network": {"resolution": 16, "z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 8}}'
+    training = {"name": "tiny", "samples": 32, "steps": 2, "batch": 4, "sheets": 1, "network": "", "recipe": tiny}
+    server.finished("gan.train", training)
+    known = server.api("GET", "/models", params={"kind": "gan", "refresh": True})["models"]
+    (model,) = (one["ref"] for one in known if "tiny" in one["ref"])
+    server.finished("gan.directions", {"model": model, "method": "sefa", "count": 1, "name": "first"})
+    open_tab(page, "gan")
+    open_tab_of_form(page, "gan-edit")
+    choose(page, "#f-gan-edit-model", "tiny")
+    choose(page, "#f-gan-edit-direction_1", "first")
+    page.locator("#live-gan-edit input").check()
+    slider = page.locator("#f-gan-edit-strength_1 input[type=range]")
+    made = page.locator("#viewer-gan-edit .ll-tile[data-artifact]")
+    seen: list[str] = []
+    for key in ("End", "Home"):
+        slider.focus()
+        page.keyboard.press(key)
+        slider.dispatch_event("pointerup")
+        expect(made).to_have_count(1)
+        if seen:
+            expect(made).not_to_have_attribute("data-artifact", seen[-1])
+        seen.append(str(made.get_attribute("data-artifact")))
+    recipes = [server.api("GET", f"/artifacts/{one}/metadata")["params"] for one in seen]
+    assert recipes[0]["strength_1"] > 0 > recipes[1]["strength_1"]
+    assert recipes[0]["seed"] == recipes[1]["seed"]
+    one, other = (pixels(server, f"/api/v1/artifacts/{artifact}") for artifact in seen)
+    assert np.abs(one - other).max() > 0

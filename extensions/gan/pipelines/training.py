@@ -78,6 +78,7 @@ class Train:
                 Setting(recipe, data, machine, params.seed, steps, layers),
                 context.work_dir / "run",
                 reports=reports,
+                title=target.stem,
                 save_every=params.save_every,
                 half=params.half,
                 measure=measure,

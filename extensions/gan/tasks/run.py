@@ -56,6 +56,7 @@ class Run:
         folder: Path,
         *,
         reports: int,
+        title: str = "",
         save_every: int = 500,
         half: bool = True,
         measure: Measure | None = None,
@@ -63,7 +64,9 @@ class Run:
         report: Callable[[Report], None] = lambda told: None,
         warn: Callable[[str], None] = lambda words: None,
     ) -> None:
+        """``title``: of the model that it becomes; the recipe's where there is none."""
         self.setting, self.folder, self.half, self.measure = setting, folder, half, measure
+        self.title = title or setting.recipe.title
         self.every = max(1, math.ceil(setting.steps / reports))
         self.task = task_for(setting)
         self._report, self._warn, self._watch = report, warn, Watch()
@@ -128,7 +131,7 @@ class Run:
     def _keep(self, step: int, distance: float | None) -> None:
         """The model as it is now, and among all so far the one with the least distance."""
         network, config = self.task.finished()
-        told = {**config, "title": self.setting.recipe.title}
+        told = {**config, "title": self.title}
         write_own(self.folder / MODEL, network, self.setting.recipe.family, told, half=self.half)
         before = [row["distance"] for row in self.loop.rows() if "distance" in row and row["step"] < step]
         if distance is not None and (not before or distance < min(before)):

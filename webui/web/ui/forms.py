@@ -317,11 +317,7 @@ class Form:
         return gr.Dropdown(choices=[(one, one) for one in self._services.presets.names(self.spec.id)], value=chosen)
 
     def _refresh_for(self, widget: Widget) -> Callable[[Any], Any]:
-        def refresh(value: Any) -> Any:
-            self._services.options.refresh()
-            return gr.Dropdown(choices=self._factory.choices_with(widget.rows[0], value or ""))
-
-        return refresh
+        return lambda value: gr.Dropdown(choices=self._factory.choices_with(widget.rows[0], value or "", fresh=True))
 
     # Values
 

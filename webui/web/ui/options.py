@@ -31,8 +31,10 @@ class ModelOptions:
         self._lists = lists or {}
         self._pipelines = pipelines
 
-    def offered(self, row: Parameter, of: str = "") -> list[tuple[str, str]]:
-        """(label, value) of all that the list of ``row`` offers. ``of``: the pipeline that ``row.of`` names now."""
+    def offered(self, row: Parameter, of: str = "", fresh: bool = False) -> list[tuple[str, str]]:
+        """(label, value) of all that the list of ``row`` offers. ``of``: the pipeline that ``row.of`` names now.
+        ``fresh``: where models are listed, their folders are looked at again.
+        """
         source, outputs, needed = (*row.source.split(":"), "", "")[:3]
         if row.kind == "dynamic_choice" and source == "pipelines":
             return [
@@ -46,7 +48,7 @@ class ModelOptions:
             spec = self._pipelines.get(of)
             rows = describe(spec.params) if spec is not None else ()
             return [("None", ""), *((one.label, one.name) for one in rows if one.kind != "record")]
-        return self.choices(row.source)
+        return self.choices(row.source, fresh)
 
     def takers(self, spec: PipelineSpec) -> list[tuple[PipelineSpec, Parameter]]:
         """Pipelines that can run ``spec``, each with its parameter that holds the parameters of ``spec``."""
@@ -57,10 +59,12 @@ class ModelOptions:
                 found.append((holder, row))
         return found
 
-    def choices(self, kind: str) -> list[tuple[str, str]]:
-        """(label, reference) of every usable model of ``kind``, or of the list of that name."""
+    def choices(self, kind: str, fresh: bool = False) -> list[tuple[str, str]]:
+        """(label, reference) of every usable model of ``kind``, or of the list of that name; ``fresh`` as above."""
         if kind in self._lists:
             return [(name, name) for name in self._listed(kind)]
+        if fresh:
+            self._catalog.refresh()
         usable = [entry for entry in self._catalog.entries(kind) if entry.usable]
         return [(label, ref) for ref, label in titles(usable)]
 
@@ -93,10 +97,6 @@ class ModelOptions:
             return tuple(getattr(self._catalog.resolve(ref, kind), "examples", ()))
         except LifelikeError:
             return ()
-
-    def refresh(self) -> None:
-        """Look at the folders again."""
-        self._catalog.refresh()
 
     def automatic(self, rows: Sequence[Parameter], params: Mapping[str, Any]) -> dict[str, Any]:
         """What None stands for in each of ``rows`` with an automatic value, for the models that ``params`` choose."""

@@ -239,12 +239,24 @@ class WidgetFactory:
             interactive=True,
             **common,
         )
+        if not row.of:  # else the other field's change brings them
+            self._read_again(box, lambda met: self.choices_with(row, met or "", fresh=True))
         return _plain(row, box, lambda met: str(met or ""))
+
+    def _read_again(self, box: Any, choices: Callable[[Any], list[tuple[str, str]]]) -> None:
+        """Whenever the list is opened: what it offers may have been made since."""
+        box.focus(
+            lambda met: gr.update(choices=choices(met)),
+            box,
+            box,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
 
     def _dynamic_choices(
         self, rows: tuple[Parameter, ...], values: Mapping[str, Any], common: dict[str, Any]
     ) -> Widget:
-        """The list is read again whenever it is opened: what it holds may have been saved since."""
         row = rows[0]
         chosen = list(values[row.name] or ())
         box = gr.Dropdown(
@@ -256,14 +268,7 @@ class WidgetFactory:
             interactive=True,
             **common,
         )
-        box.focus(
-            lambda met: gr.update(choices=self.choices_for(row, list(met or ()))),
-            box,
-            box,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        self._read_again(box, lambda met: self.choices_for(row, list(met or ())))
         return Widget(
             (row,), box, lambda met: {row.name: [str(one) for one in met or ()]}, lambda params: list(params[row.name])
         )
@@ -286,11 +291,12 @@ class WidgetFactory:
             interactive=True,
             **common,
         )
+        self._read_again(box, lambda met: self.choices_with(row, met or "", fresh=True))
         return _plain(row, box, lambda met: str(met or "").strip())
 
-    def choices_with(self, row: Parameter, value: Any, of: str = "") -> list[tuple[str, str]]:
-        """The options of a list, with ``value`` among them. ``of``: see ``ModelOptions.offered``."""
-        choices = self._options.offered(row, of)
+    def choices_with(self, row: Parameter, value: Any, of: str = "", fresh: bool = False) -> list[tuple[str, str]]:
+        """The options of a list, with ``value`` among them. ``of`` and ``fresh``: see ``ModelOptions.offered``."""
+        choices = self._options.offered(row, of, fresh)
         if value not in {ref for _, ref in choices}:
             choices.insert(0, (str(value or _nothing(row, choices)), str(value or "")))
         return choices
