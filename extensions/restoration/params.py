@@ -44,9 +44,10 @@ class RestoreParams(Params):
     )
     filling: str = declare.choice(
         "telea",
-        {"telea": "Telea's marching", "ns": "Navier-Stokes", "model": "The network below"},
+        {"telea": "Telea's marching", "ns": "Navier-Stokes", "model": "Your network"},
         label="Filled by",
         group=_MENDING,
+        help="Yours is chosen under Advanced",
     )
     filling_model: str = _network("Network that fills", _MENDING, "Such as LaMa, in models/restoration")
     denoise: bool = _step(True, "Remove noise", _CLEANING)
@@ -57,10 +58,10 @@ class RestoreParams(Params):
     deblur_strength: float = _strength(0.4, "Blur there is", _CLEANING)
     cleaned_by: str = declare.choice(
         "network",
-        {"network": "A network", "classical": "Classical filters", "model": "The network below"},
+        {"network": "A network", "classical": "Classical filters", "model": "Your network"},
         label="Cleaned by",
         group=_CLEANING,
-        help="A network of another program does its own task, whichever of the three is on",
+        help="Yours, chosen under Advanced, does its own task, whichever of the three is on",
     )
     cleaning_model: str = _network("Network that cleans", _CLEANING, "Any restoration network that spandrel reads")
     fading: bool = _step(False, "Mend fading", _COLOUR, "Stretches each colour to its full range")

@@ -11,6 +11,7 @@ from torch import nn
 
 from extensions.restoration.pictures.arrays import Pixels
 from extensions.restoration.pictures.colour import from_lab, to_lab
+from extensions.restoration.pictures.spreading import spread
 from extensions.restoration.recognise import FAMILY, KIND, TITLES, task_of
 from webui.api import Component, ComponentKey, Context, ModelError, ModelUse, ResolvedModel
 
@@ -73,7 +74,7 @@ def scratch_mask(
 
 def colourized(network: nn.Module, pixels: Pixels, strength: float, hints: Pixels | None, progress: Progress) -> Pixels:
     """The picture's lightness with the network's colours. ``hints``: float32 [H,W,3] of the same size, whose places
-    with clear colour are hints.
+    with clear colour are hints: they get it, and so do their surroundings up to edges of lightness.
     """
     lab = to_lab(pixels)
     lightness = lab[..., :1] / np.float32(100)
@@ -89,6 +90,9 @@ def colourized(network: nn.Module, pixels: Pixels, strength: float, hints: Pixel
     small[..., 3:4] = covered > 0.5
     small[..., 1:3] *= small[..., 3:4]
     colours = in_tiles(network, small, tile=0, progress=progress)
+    marked = small[..., 3] > 0
+    if marked.any():
+        colours = colours + spread(small[..., 0], marked, small[..., 1:3] - colours)
     height, width = lightness.shape[:2]
     colours = cv2.resize(colours, (width, height), interpolation=cv2.INTER_LINEAR) * _AB
     made = from_lab(np.concatenate([lab[..., :1], colours], axis=-1).astype(np.float32))

@@ -30,6 +30,10 @@ class Search:
 
 _EDGE = 1 / 512
 """Of 0..1: half a level of 8 bits, where logits end."""
+_EVALUATIONS = 20
+"""Of a step at most. By itself PyTorch allows one for each step: none is left to search along the line with, a step
+that went too far is taken back, and so are all after it.
+"""
 
 
 @torch.no_grad()
@@ -95,7 +99,13 @@ def search(
     optimizer: torch.optim.Optimizer
     if by_curvature:
         optimizer = torch.optim.LBFGS(
-            [free], max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
+            [free],
+            max_iter=1,
+            max_eval=_EVALUATIONS,
+            history_size=20,
+            tolerance_grad=0,
+            tolerance_change=0,
+            line_search_fn="strong_wolfe",
         )
     else:
         optimizer = torch.optim.Adam([free], lr=how.rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,23 @@ def test_a_search_comes_nearer_to_both(way: str) -> None:
     assert float(after[1]) < 0.3 * float(before[1])
     assert made.min() >= 0
     assert made.max() <= 1
+
+
+def test_no_step_of_a_search_stands_still() -> None:
+    """A step too far is taken back and a shorter one found, up to the last."""
+    encoder, _ = small()
+    torch.manual_seed(2)
+    content = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4), size=(40, 48), mode="bilinear")
+    stripes = (torch.sin(torch.arange(40) * 1.3) > 0).float().expand(1, 3, 40, 40).contiguous()
+    wanted, styles = encoder(content, (16,))[16], style_targets(encoder, [stripes], [1.0])
+    found: list[float] = []
+
+    def told(step: int, picture: torch.Tensor) -> None:
+        kept, styled = losses(encoder, picture, wanted, styles)
+        found.append(float(kept + 100 * styled))
+
+    search(encoder, content, wanted, styles, Search(steps=8, style=100.0, smoothness=0.0), told)
+    assert all(later < earlier for earlier, later in itertools.pairwise(found)), found
 
 
 def test_targets_of_several_are_their_weighted_mean() -> None:
