@@ -1,7 +1,7 @@
-"""BigGAN-deep's generator (Brock, Donahue, Simonyan 2019, appendix B): from z and a class to pictures.
+"""BigGAN-deep (Brock, Donahue, Simonyan 2019, appendix B): from z and a class to pictures, and from those to logits.
 
-Its normalizations keep statistics for 51 values of truncation. Parameters are named as in the Hugging Face layout,
-with the spectral norm folded.
+The generator's normalizations keep statistics for 51 values of truncation. Its parameters are named as in the Hugging
+Face layout, with the spectral norm folded.
 """
 
 from __future__ import annotations
@@ -172,3 +172,66 @@ class BigGANDeepGenerator(nn.Module):
         step = round(min(max(truncation, 0.0), 1.0) * (self.statistics - 1))
         images: Tensor = self.generator(torch.cat([z, self.embeddings(condition)], 1), step)
         return images
+
+
+class DiscriminatorBlock(nn.Module):
+    """A bottleneck of a quarter of the width; where channels are added, the shortcut keeps those that there are and a
+    1x1 convolution makes the others: x [N,I,H,W] -> [N,O,H,W], or half as large.
+    """
+
+    def __init__(self, into: int, out: int, *, down: bool) -> None:
+        super().__init__()
+        self.down, middle = down, out // 4
+        self.conv_0 = nn.Conv2d(into, middle, 1)
+        self.conv_1 = nn.Conv2d(middle, middle, 3, padding=1)
+        self.conv_2 = nn.Conv2d(middle, middle, 3, padding=1)
+        self.conv_3 = nn.Conv2d(middle, out, 1)
+        self.conv_sc = nn.Conv2d(into, out - into, 1) if out > into else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv_0(functional.relu(x))
+        h = self.conv_2(functional.relu(self.conv_1(functional.relu(h))))
+        h = functional.relu(h)
+        if self.down:
+            h, x = functional.avg_pool2d(h, 2), functional.avg_pool2d(x, 2)
+        beside = x if self.conv_sc is None else torch.cat([x, self.conv_sc(x)], 1)
+        return self.conv_3(h) + beside
+
+
+class BigGANDeepDiscriminator(nn.Module):
+    """float32 [N,3,R,R] in -1..1, class [N] -> logits [N,1] (projection: Miyato and Koyama 2018): the generator's
+    layers mirrored. ``attention``: the size in pixels at which it attends.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: Sequence[Sequence[bool | int]] = LAYERS_128,
+        width: int = 128,
+        classes: int = 1000,
+        attention: int = 64,
+        channels: int = 3,
+    ) -> None:
+        super().__init__()
+        plan = [(bool(up), int(out) * width, int(into) * width) for up, into, out in reversed(layers)]
+        self.c_dim, self.resolution = classes, 4 * 2 ** sum(down for down, _, _ in plan)
+        self.conv_from_rgb = nn.Conv2d(channels, plan[0][1], 3, padding=1)
+        self.blocks, size = nn.ModuleList(), self.resolution
+        for place, (down, into, out) in enumerate(plan):
+            self.blocks.append(DiscriminatorBlock(into, out, down=down))
+            size = size // 2 if down else size
+            ends = place + 1 == len(plan) or plan[place + 1][0]
+            if size == attention and ends:
+                self.blocks.append(SelfAttention(out))
+        self.linear = nn.Linear(plan[-1][2], 1)
+        self.embed = nn.Embedding(classes, plan[-1][2])
+
+    def forward(self, images: Tensor, classes: Tensor) -> Tensor:
+        """Raises ValueError for pictures of another size."""
+        if images.shape[-2:] != (self.resolution, self.resolution):
+            raise ValueError(f"BigGAN-deep: expected [N,C,{self.resolution},{self.resolution}], got {images.shape}")
+        x = self.conv_from_rgb(images)
+        for block in self.blocks:
+            x = block(x)
+        features = functional.relu(x).sum((2, 3))
+        return self.linear(features) + (self.embed(classes) * features).sum(1, keepdim=True)

@@ -7,9 +7,17 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from extensions.gan.networks.biggan import BigGANDiscriminator, BigGANGenerator
-from extensions.gan.networks.biggan_deep import LAYERS_128, LAYERS_256, LAYERS_512, BigGANDeepGenerator
+from extensions.gan.networks.biggan_deep import (
+    LAYERS_128,
+    LAYERS_256,
+    LAYERS_512,
+    BigGANDeepDiscriminator,
+    BigGANDeepGenerator,
+    DiscriminatorBlock,
+)
 from extensions.gan.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from extensions.gan.networks.layers import Noise
 from extensions.gan.networks.mapping import MappingNetwork
@@ -47,6 +55,7 @@ def count(module: nn.Module) -> int:
         (lambda: BigGANDeepGenerator(layers=LAYERS_128), 50_388_609),
         (lambda: BigGANDeepGenerator(layers=LAYERS_256), 55_880_833),
         (lambda: BigGANDeepGenerator(layers=LAYERS_512), 56_163_905),
+        (lambda: BigGANDeepDiscriminator(layers=LAYERS_128), 34_590_210),  # 34.6 million in the paper
         (lambda: DCGANGenerator(64), 3_576_704),
         (lambda: DCGANDiscriminator(64), 2_765_568),
     ],
@@ -197,6 +206,38 @@ def test_biggan_deep_snaps_truncation_to_its_statistics() -> None:
     assert made[0.5].shape == (2, 3, 16, 16)
     assert torch.equal(made[0.5], made[0.505])  # 0.505 * 50 is nearest to 25
     assert not torch.equal(made[0.5], made[0.52])
+
+
+def test_biggan_deep_judges_by_projection() -> None:
+    torch.manual_seed(0)
+    layers = ((False, 2, 2), (True, 2, 1), (True, 1, 1))
+    network = normalize_spectra(BigGANDeepDiscriminator(layers=layers, classes=4, width=16, attention=8)).eval()
+    assert [type(block).__name__ for block in network.blocks].count("SelfAttention") == 1
+    images = torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        one, other = (network(images, torch.full((2,), kind)) for kind in (0, 1))
+        x = network.conv_from_rgb(images)
+        features = x
+        for block in network.blocks[2:]:
+            features = block(features)
+        features = functional.relu(features).sum((2, 3))
+        by_hand = network.linear(features) + (network.embed.weight[1] * features).sum(1, keepdim=True)
+        assert torch.allclose(network(images, torch.ones(2, dtype=torch.long)), by_hand)
+    assert one.shape == (2, 1)
+    assert not torch.allclose(one, other)
+    with pytest.raises(ValueError, match=r"expected \[N,C,16,16\]"):
+        network(images[..., 1:], torch.zeros(2, dtype=torch.long))
+
+
+def test_a_deep_block_keeps_its_input_beside_what_it_adds() -> None:
+    torch.manual_seed(0)
+    block = DiscriminatorBlock(4, 8, down=True)
+    nn.init.zeros_(block.conv_3.weight)
+    nn.init.zeros_(block.conv_3.bias)
+    x = torch.randn(1, 4, 6, 6)
+    small = functional.avg_pool2d(x, 2)
+    with torch.no_grad():
+        assert torch.equal(block(x), torch.cat([small, block.conv_sc(small)], 1))
 
 
 def test_discriminator_with_classes_projects() -> None:
