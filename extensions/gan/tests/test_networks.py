@@ -216,9 +216,8 @@ def test_biggan_deep_judges_by_projection() -> None:
     images = torch.randn(2, 3, 16, 16)
     with torch.no_grad():
         one, other = (network(images, torch.full((2,), kind)) for kind in (0, 1))
-        x = network.conv_from_rgb(images)
-        features = x
-        for block in network.blocks[2:]:
+        features = network.conv_from_rgb(images)
+        for block in network.blocks:
             features = block(features)
         features = functional.relu(features).sum((2, 3))
         by_hand = network.linear(features) + (network.embed.weight[1] * features).sum(1, keepdim=True)
