@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -280,6 +284,52 @@ def test_batches_take_everything_once_and_split_over_processes() -> None:
     assert np.array_equal(np.concatenate(parts), whole.rows(3))
     flipped, _ = Batches(data, 4, 7, flip=True).at(1, CPU)
     assert flipped.shape == (4, 3, 16, 16)
+
+
+_PART = """
+import sys, numpy as np, torch
+from pathlib import Path
+from extensions.gan.recipe import Recipe
+from extensions.gan.tasks.common import Setting
+from extensions.gan.tasks.run import Run
+from extensions.gan.training.data import PictureArray
+from extensions.gan.training.machine import Machine
+torch.set_num_threads(1)
+machine = Machine.of(torch.device("cpu"))
+pixels = np.random.default_rng(3).integers(0, 256, (12, 3, 16, 16), dtype=np.uint8)
+setting = Setting(Recipe.model_validate_json(sys.argv[3]), PictureArray(pixels, np.zeros(12, int), ()), machine, 5, 3)
+run = Run(setting, Path(sys.argv[1]), reports=1)
+run.run()
+torch.save([machine.part, machine.parts, run.task.state()["generator"], run.task.state()["critic"]], sys.argv[2])
+"""
+
+
+def test_two_processes_train_one_model(tmp_path: Path) -> None:
+    """As ``accelerate launch`` starts them: each takes half of a batch, the gradients are averaged."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = [tmp_path / f"{part}.pt" for part in range(2)]
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PART, str(tmp_path / "run"), str(path), recipe("stylegan2").model_dump_json()],
+            env={**os.environ, **common, "RANK": str(part), "LOCAL_RANK": str(part), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for part, path in enumerate(told)
+    ]
+    for one in running:
+        _, errors = one.communicate(timeout=180)
+        assert one.returncode == 0, errors[-3000:]
+    first, second = (torch.load(path, weights_only=True) for path in told)
+    assert [first[:2], second[:2]] == [[0, 2], [1, 2]]
+    for network, other in zip(first[2:], second[2:], strict=True):
+        trained = {name for name in network if not name.endswith("w_avg")}  # a mean over each one's own pictures
+        assert trained
+        assert all(torch.equal(network[name], other[name]) for name in trained)
+    assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
 def test_an_array_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
