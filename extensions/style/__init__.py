@@ -10,6 +10,7 @@ from typing import Any
 
 from webui.api import ModelKind, Params, PipelineSpec, TabSpec, hookimpl
 
+from .accepting import accept
 from .params import AdainParams, ArtFidParams, ColourParams, EvaluateParams, GatysParams, ScoreParams
 from .params_drawing import InstructParams, RedrawParams, ReferenceParams
 from .recognise import DECODER, ENCODER, recognise_decoder, recognise_encoder
@@ -44,6 +45,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "The style of references in one pass, at any size; several references mixed, or each in its place.",
             examples=_EXAMPLES,
             live=True,
+            accept=accept,
         ),
         _spec(
             "optimise",
@@ -51,6 +53,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             GatysParams,
             "optimise:Optimise",
             "A picture searched for step by step (Gatys): slower, with VGG-19 too.",
+            accept=accept,
         ),
         _spec(
             "colour",
@@ -59,6 +62,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "colour:Colour",
             "The colours of references for a picture, by four methods that need no model.",
             live=True,
+            accept=accept,
         ),
         _spec(
             "redraw",
@@ -88,6 +92,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "scoring:Score",
             "How far results are from content and style, beside the picture itself and its colours alone.",
             outputs="table",
+            accept=accept,
         ),
         _spec(
             "artfid",

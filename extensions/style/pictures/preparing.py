@@ -9,12 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from extensions.style.accepting import masks_for, weights_of
 from extensions.style.colour.spaces import from_lab, to_lab
 from extensions.style.colour.transfer import Transfer, transferred
 from extensions.style.params import AdainParams, GatysParams
 from webui.api import Context, FieldError, ParameterError
 
-from .reading import Floats, at_side, floats, mask_of, references_of, rgb_of, to_picture, weights_of, with_alpha_of
+from .reading import Floats, at_side, floats, mask_of, references_of, rgb_of, to_picture, with_alpha_of
 
 _LEAST_PX = 32
 """Shortest side: reflected edges are wider than smaller activations."""
@@ -71,11 +72,7 @@ def prepared(context: Context, params: AdainParams | GatysParams) -> Ready:
     if params.keep_colour == "references":
         recolour = Transfer("covariance", "rgb")
         references = [transferred(one, [content], recolour) for one in plain]
-    masks = params.masks if isinstance(params, AdainParams) else ()
-    if masks and len(masks) != len(plain):
-        raise ParameterError(
-            [FieldError("masks", f"expected none or {len(plain)}, one for each reference", len(masks))]
-        )
+    masks = masks_for(params.masks, len(plain)) if isinstance(params, AdainParams) else ()
     places = [mask_of(context, ref, original.size) for ref in masks]
     return Ready(
         original,

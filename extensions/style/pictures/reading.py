@@ -92,22 +92,3 @@ def at_side(picture: Image.Image, side: int) -> Image.Image:
         return picture
     width, height = (max(8, round(edge * side / longer)) for edge in picture.size)
     return picture.resize((width, height), Image.Resampling.LANCZOS)
-
-
-def weights_of(text: str, count: int) -> list[float]:
-    """Shares of ``count`` references, 1 in all, from numbers between commas; empty: equal ones. Raises
-    ParameterError.
-    """
-    try:
-        given = [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
-    except ValueError:
-        raise ParameterError([FieldError("weights", "expected numbers between commas, such as 2, 1", text)]) from None
-    if not given:
-        return [1 / count] * count
-    good = len(given) == count and min(given) >= 0 and 0 < sum(given) < float("inf")
-    if not good:
-        raise ParameterError(
-            [FieldError("weights", f"expected {count} numbers, none negative and not all 0", text)],
-            hint="One for each reference, in their order.",
-        )
-    return [weight / sum(given) for weight in given]

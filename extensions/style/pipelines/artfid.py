@@ -33,7 +33,7 @@ class ArtFid:
         reader = context.feature_extractor(network)
         if not isinstance(reader, LayeredExtractor):
             raise ParameterError([FieldError("network", "expected a network that hands out its layers", network)])
-        contents, results = (_pictures(context, folder) for folder in (params.contents, params.results))
+        contents, results = (_pictures(context, side, getattr(params, side)) for side in ("contents", "results"))
         names = sorted(contents.keys() & results.keys())
         if not names:
             raise ParameterError(
@@ -73,6 +73,12 @@ class ArtFid:
         return float(np.mean(found))
 
 
-def _pictures(context: Context, folder: str) -> dict[str, Path]:
-    """Name without ending -> file, of the pictures of a folder. Raises ParameterError."""
-    return {path.stem: path for path in context.open_folder(folder).iterdir() if path.suffix.lower() in _ENDINGS}
+def _pictures(context: Context, side: str, folder: str) -> dict[str, Path]:
+    """Name without ending -> file, of the pictures of a folder. Raises ParameterError that names its field."""
+    try:
+        found = context.open_folder(folder)
+    except ParameterError as error:
+        raise ParameterError(
+            [FieldError(side, one.message, one.got) for one in error.fields], hint=error.hint
+        ) from None
+    return {path.stem: path for path in found.iterdir() if path.suffix.lower() in _ENDINGS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from extensions.style.accepting import weights_of
 from extensions.style.colour.transfer import Transfer, transferred
 from extensions.style.params import ColourParams
 from extensions.style.pictures.reading import (
@@ -11,7 +12,6 @@ from extensions.style.pictures.reading import (
     mask_of,
     references_of,
     to_picture,
-    weights_of,
     with_alpha_of,
 )
 from webui.api import Artifact, Context

@@ -7,12 +7,13 @@ from typing import Any
 
 from PIL import Image
 
+from extensions.style.accepting import weights_of
 from extensions.style.colour.transfer import Transfer, transferred
 from extensions.style.networks.encoder import Encoder
 from extensions.style.networks.loading import encoder_component
 from extensions.style.params import ScoreParams
 from extensions.style.pictures.preparing import to_tensor
-from extensions.style.pictures.reading import at_side, floats, references_of, rgb_of, weights_of
+from extensions.style.pictures.reading import at_side, floats, references_of, rgb_of
 from extensions.style.scores.distances import distances
 from webui.api import Artifact, Context
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from webui.api import ParameterError
 from webui.testing import make_studio, run_pipeline
 
 from .layouts import write
@@ -48,9 +49,10 @@ def test_masks_give_each_reference_its_place(random_studio: Any, tmp_path: Path,
     placed = done(random_studio, "style.adain", tmp_path, **asked, masks=masks)
     turned = done(random_studio, "style.adain", tmp_path, **asked, masks=masks[::-1])
     assert np.abs(array(placed.images[0]) - array(turned.images[0])).max() > 1
-    outcome = run_pipeline("style.adain", {**asked, "masks": masks[:1]}, tmp_path, studio=random_studio)
-    assert outcome.state == "failed"
-    assert "masks" in str(outcome.error)
+    for wrong in ({"masks": masks[:1]}, {"weights": "1, 2, 3"}):  # before it is queued, at its field
+        with pytest.raises(ParameterError) as refused:
+            run_pipeline("style.adain", {**asked, **wrong}, tmp_path, studio=random_studio)
+        assert [one.name for one in refused.value.fields] == list(wrong)
 
 
 @pytest.mark.parametrize("keep", ["references", "hue"])

@@ -7,7 +7,14 @@ from pathlib import Path
 from webui.testing.rooms import wrong_floors
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = ({"params", "params_drawing", "recognise"}, {"colour", "networks"}, {"pictures"}, {"scores"}, {"pipelines"})
+FLOORS = (
+    {"params", "params_drawing", "recognise"},
+    {"accepting"},
+    {"colour", "networks"},
+    {"pictures"},
+    {"scores"},
+    {"pipelines"},
+)
 
 
 def test_rooms_stand_on_one_another() -> None:
