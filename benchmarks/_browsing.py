@@ -139,6 +139,8 @@ class Browser:
         self._cached |= fresh
         await asyncio.gather(*(self._ask("file", "GET", address) for address in sorted(fresh)))
         self._form = self._form or _form_of(page)
+        for job in self._own:  # which the page finds in the queue, and watches again
+            self._hold(f"{API}/jobs/{job}/events", job)
         self._hold(f"{API}/events")
         self._hold(f"/gradio_api/heartbeat/{self._session}")
         await asyncio.gather(
