@@ -152,9 +152,7 @@ class Blended(declare.Params):
 class Blend(Pictured, Drawn, Made, PictureSized, Masked, Strength, Prompted, Blended, Source):
     """Two pictures mixed in latents under a mask."""
 
-    image: str = declare.image(
-        ..., label="Picture", help="Put a picture in, then paint over where the other is mixed in", mask="mask"
-    )
+    image: str = declare.image(..., label="Picture", help="Paint over where the other is mixed in", mask="mask")
     prompt: str = declare.prompt(
         label="Prompt", help="What the mixture shows; it may be empty", syntax="diffusion.prompt"
     )

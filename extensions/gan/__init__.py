@@ -63,7 +63,13 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             guests=False,
         ),
         replace(
-            _spec("edit", "Edit", EditParams, "editing:Edit", "Pictures moved along directions that were found."),
+            _spec(
+                "edit",
+                "Edit by directions",
+                EditParams,
+                "editing:Edit",
+                "Pictures moved along directions that were found.",
+            ),
             live=True,
         ),
         replace(
