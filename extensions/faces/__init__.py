@@ -18,6 +18,7 @@ from .params import FindParams
 from .params_editing import AttributeParams, EditParams
 from .params_mixing import ExpressionParams, SheetParams, SwapParams
 from .params_talking import TalkParams
+from .portraits.files import portrait_acceptances, portrait_names
 from .vocabulary import CHANGES
 
 
@@ -113,4 +114,14 @@ def register_choices() -> Iterable[ChoiceSource]:
         ChoiceSource("faces.changes", "Changes", lambda folders: list(CHANGES)),
         ChoiceSource("faces.backends", "Own networks", supplied_names),
         ChoiceSource("faces.licences", "Licences of own networks", acceptances),
+        ChoiceSource("faces.portraits", "Own portraits that move", portrait_names),
+        ChoiceSource("faces.portrait_licences", "Licences of portraits", portrait_acceptances),
+        ChoiceSource(
+            "faces.expressions", "Own networks and portraits", lambda f: [*supplied_names(f), *portrait_names(f)]
+        ),
+        ChoiceSource(
+            "faces.expression_licences",
+            "Licences of networks and portraits",
+            lambda folders: [*acceptances(folders), *portrait_acceptances(folders)],
+        ),
     ]

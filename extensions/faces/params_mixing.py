@@ -7,6 +7,7 @@ import webui.api as declare
 
 from .params import Finding
 from .params_editing import Blended, tries
+from .params_portraits import Driven, licence, network
 
 
 class _Second(Finding):
@@ -88,9 +89,14 @@ class SwapParams(_Second):
     consent: bool = declare.consent()
 
 
-class ExpressionParams(_Second):
+class ExpressionParams(Driven, _Second):
     """Parameters of faces.expression."""
 
+    network: str = network(
+        "faces.expressions",
+        "An ONNX file in models/faces, or a folder of LivePortrait's there; empty: the warp that comes with this one",
+    )
+    licence: str = licence("faces.expression_licences")
     strength: float = declare.number(
         1.0, minimum=0.0, maximum=2.0, step=0.05, label="Strength", help="1: as in the other picture"
     )

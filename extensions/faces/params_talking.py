@@ -6,6 +6,7 @@ from __future__ import annotations
 import webui.api as declare
 
 from .params import Finding
+from .params_portraits import licence, network
 
 
 class TalkParams(Finding):
@@ -27,6 +28,21 @@ class TalkParams(Finding):
         "pipelines:video:image",
         label="Animator",
         help="A pipeline of another extension that takes image and audio; empty: the warp that comes with this one",
+        advanced=True,
+    )
+    network: str = network(
+        "faces.portraits",
+        "A folder of LivePortrait's ONNX files in models/faces; empty: the warp that comes with this extension",
+    )
+    licence: str = licence("faces.portrait_licences")
+    head_motion: float = declare.number(
+        1.0,
+        minimum=0.0,
+        maximum=3.0,
+        step=0.1,
+        label="Head motion",
+        help="For LivePortrait: how much the head sways and nods while it speaks; 0: not at all",
+        group="Own network",
         advanced=True,
     )
     strength: float = declare.number(

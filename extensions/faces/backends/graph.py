@@ -1,33 +1,52 @@
-"""What an ONNX file takes: the names and shapes of its inputs, read from its graph (protocol buffers, onnx.proto)."""
+"""What an ONNX file takes and is made of: the names and shapes of its inputs, the operators of its graph (protocol
+buffers, onnx.proto).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from webui.api import ModelError
 
 Shape = tuple[int, ...]
-_GRAPH, _INPUT, _INITIALIZER = 7, 11, 5
+_GRAPH, _INPUT, _INITIALIZER, _NODE, _OPERATOR = 7, 11, 5, 1, 4
 _NAME, _TYPE, _TENSOR, _SHAPE, _DIM, _VALUE = 1, 2, 1, 2, 1, 1
 _TENSOR_NAME = 8
 
 
 def inputs_of(path: Path) -> dict[str, Shape]:
     """Input -> shape; 0 for a side that is open. Raises ModelError for what is no ONNX file."""
-    try:
-        graph = next(value for number, value in fields(memoryview(path.read_bytes())) if number == _GRAPH)
+    with _readable(path):
         weights, found = set(), {}
-        for number, value in fields(graph):
+        for number, value in _graph(path):
             if number == _INITIALIZER:
                 weights |= {bytes(name).decode() for key, name in fields(value) if key == _TENSOR_NAME}
             elif number == _INPUT:
                 name, shape = _input(value)
                 found[name] = shape
-    except (StopIteration, ValueError, IndexError, TypeError, OSError) as error:
-        raise ModelError(f"{path.name} cannot be read as an ONNX file.") from error
     # Older files list their weights among the inputs.
     return {name: shape for name, shape in found.items() if name not in weights}
+
+
+def operators_of(path: Path) -> frozenset[str]:
+    """The operators that a graph uses, such as ``GridSample``. Raises ModelError for what is no ONNX file."""
+    with _readable(path):
+        nodes = [value for number, value in _graph(path) if number == _NODE]
+        return frozenset(bytes(name).decode() for node in nodes for key, name in fields(node) if key == _OPERATOR)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (StopIteration, ValueError, IndexError, TypeError, OSError) as error:
+        raise ModelError(f"{path.name} cannot be read as an ONNX file.") from error
+
+
+def _graph(path: Path) -> Iterator[tuple[int, memoryview]]:
+    return fields(next(value for number, value in fields(memoryview(path.read_bytes())) if number == _GRAPH))
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -58,6 +58,17 @@ class Network:
         except Exception as error:  # as above
             raise _unreadable(self.name, error) from error
 
+    def every_output(self, given: Mapping[str, Values]) -> dict[str, Values]:
+        """Input -> float32 -> output -> float32, in the file's order. Raises ModelError, without onnxruntime too."""
+        if self._session is None:
+            raise ModelError(f"{self.name} needs onnxruntime.", hint="pip install onnxruntime")
+        names = [one.name for one in self._session.get_outputs()]
+        try:
+            made = self._session.run(names, dict(given))
+        except Exception as error:  # as above
+            raise _unreadable(self.name, error) from error
+        return {name: np.asarray(value, np.float32) for name, value in zip(names, made, strict=True)}
+
 
 class FaceNetwork:
     """A supplied network with what it needs beside it. Raises ModelError where its inputs are not understood."""

@@ -27,6 +27,7 @@ _KNOWN = {
     "w600k": "InsightFace: for non-commercial research alone",
     "arcface": "InsightFace: for non-commercial research alone",
     "buffalo": "InsightFace: for non-commercial research alone",
+    "liveportrait": "LivePortrait: MIT, as its authors published it",
 }
 """What is known of published files by their names, as their owners declare it."""
 _NONE = "no licence lies beside it"
@@ -50,11 +51,7 @@ class Supplied:
     @property
     def acceptance(self) -> str:
         """What a person chooses to accept the licence: another text of it is another sentence."""
-        lines = (line.strip(" #*=-\t") for line in self.licence.splitlines())
-        title = next((line for line in lines if line), _NONE)[:120]
-        known = next((words for part, words in _KNOWN.items() if part in self.name.lower()), "")
-        digest = hashlib.sha256(self.licence.encode("utf-8")).hexdigest()[:8]
-        return f"{self.name}: {known + '; ' if known else ''}{title} ({digest})"
+        return sentence(self.name, self.licence)
 
 
 def supplied_names(folders: Folders) -> list[str]:
@@ -76,12 +73,7 @@ def accepted(name: str, licence: str, places: Sequence[Path]) -> Supplied:
         known = ", ".join(supplied_names(lambda _: places)) or "nothing: put the .onnx file into models/faces"
         raise ParameterError([FieldError("network", f"expected one of {known}", name)])
     one = _read(path)
-    if licence.strip() != one.acceptance:
-        raise ParameterError(
-            [FieldError("licence", f"accept this network's licence first: choose {one.acceptance!r}", licence)],
-            hint=one.licence[:_SHOWN]
-            or "No licence lies beside the file. Look where it came from whether you may use it.",
-        )
+    refuse_unaccepted(one.name, one.licence, licence)
     return one
 
 
@@ -96,11 +88,31 @@ def _files(folders: Folders) -> list[Path]:
     return [path for name, path in sorted(found.items()) if name not in embedders]
 
 
+def sentence(name: str, licence: str) -> str:
+    """What a person chooses to accept a text of a licence for what is named so."""
+    lines = (line.strip(" #*=-\t") for line in licence.splitlines())
+    title = next((line for line in lines if line), _NONE)[:120]
+    known = next((words for part, words in _KNOWN.items() if part in name.lower()), "")
+    digest = hashlib.sha256(licence.encode("utf-8")).hexdigest()[:8]
+    return f"{name}: {known + '; ' if known else ''}{title} ({digest})"
+
+
+def refuse_unaccepted(name: str, licence: str, chosen: str) -> None:
+    """Raises ParameterError that shows the text of a licence which was not chosen."""
+    acceptance = sentence(name, licence)
+    if chosen.strip() == acceptance:
+        return
+    raise ParameterError(
+        [FieldError("licence", f"accept this network's licence first: choose {acceptance!r}", chosen)],
+        hint=licence[:_SHOWN] or "No licence lies beside the file. Look where it came from whether you may use it.",
+    )
+
+
 def _read(path: Path) -> Supplied:
     about = _about(path)
     named = str(about.get("embedder") or "")
     embedder = path.parent / named if named and Path(named).name == named else None
-    texts = [_licence(one) for one in (path, embedder) if one is not None]
+    texts = [licence_of(one) for one in (path, embedder) if one is not None]
     return Supplied(path, embedder, about, "\n\n".join(dict.fromkeys(text for text in texts if text)))
 
 
@@ -115,7 +127,8 @@ def _about(path: Path) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _licence(path: Path) -> str:
+def licence_of(path: Path) -> str:
+    """The text beside a file, else its folder's; empty where none is. Raises ModelError."""
     beside = [path.with_name(path.stem + ending) for ending in _LICENCES]
     for place in (*beside, *(path.parent / name for name in _FOLDERS_LICENCES)):
         try:

@@ -21,9 +21,11 @@ from extensions.faces.pixels.cutting import around, cut, put_back
 from extensions.faces.pixels.regions import Mask, grown, reachable, region_mask
 from extensions.faces.pixels.sheets import row_of
 from extensions.faces.pixels.warping import expression_shifts, into_place, moved, still_points
+from extensions.faces.portraits.files import is_portrait
 from extensions.faces.talking.mouth import SpeakingFace
 from webui.api import Artifact, Context, FieldError, JobFailed, ModelUse, ParameterError
 
+from .driving import driven
 from .within import changed, own_edge, run_within
 
 _MARGIN = 0.55
@@ -190,7 +192,9 @@ class Expression:
         if not context.pending(3):
             return
         picture, ours, other, theirs = both_faces(params, context)
-        if params.network.strip():
+        if is_portrait(params.network):
+            result = driven(params, picture, ours, other, theirs, context)
+        elif params.network.strip():
             result = by_network(params, "face", picture, ours, other, theirs, context)
         else:
             result = with_expression(picture, ours, theirs, params)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from extensions.faces.talking.sound import RATE, Samples, read_sound, spoken
 from extensions.faces.talking.track import MouthTrack, correlation, mouth_track
 from webui.api import Artifact, Context, FieldError, JobFailed, ParameterError
 
+from .driving import speaking_portrait
 from .within import data_url, run_within
 
 _LEAST_SIDE_PX = 256
@@ -45,16 +46,11 @@ class Talk:
         side = params.size or max(_LEAST_SIDE_PX, *picture.size)
         picture = _scaled(picture, side)
         face = the_face(params, picture, context)
-        try:
-            speaking = SpeakingFace(np.asarray(picture), face)
-        except ValueError as error:
-            raise JobFailed(f"This face cannot speak: {error}", hint="Place its landmarks as JSON.") from None
         track = mouth_track(samples, RATE, params.fps, params.seed)
+        draw = self._frames_of(params, picture, face, track, context)
         frames: list[NDArray[np.uint8]] = []
         for i in range(len(track.opening)):
-            opening = min(1.0, params.strength * float(track.opening[i]))
-            blink = float(track.blink[i]) if params.blinking else 0.0
-            frames.append(speaking.frame(opening, float(track.width[i]), blink))
+            frames.append(draw(i))
             context.progress(i + 1, len(track.opening), "drawing frames")
             context.preview(lambda: Image.fromarray(frames[-1]))
         context.work_dir.mkdir(parents=True, exist_ok=True)
@@ -74,6 +70,24 @@ class Talk:
         words = [f"{i / params.fps:.2f} s, {track.visemes[i]}" for i in shown]
         yield Artifact("image", row_of([Image.fromarray(frames[i]) for i in shown], words), index=1, title="Frames")
         yield Artifact("scalar", numbers, index=2, title="Measured")
+
+    def _frames_of(
+        self, params: TalkParams, picture: Image.Image, face: Face, track: MouthTrack, context: Context
+    ) -> Callable[[int], NDArray[np.uint8]]:
+        """What draws frame ``i``: own networks, or the warp. Raises ParameterError, JobFailed, ModelError."""
+        if params.network.strip():
+            return speaking_portrait(params, picture, face, track, context).frame
+        try:
+            speaking = SpeakingFace(np.asarray(picture), face)
+        except ValueError as error:
+            raise JobFailed(f"This face cannot speak: {error}", hint="Place its landmarks as JSON.") from None
+
+        def warped(i: int) -> NDArray[np.uint8]:
+            opening = min(1.0, params.strength * float(track.opening[i]))
+            blink = float(track.blink[i]) if params.blinking else 0.0
+            return speaking.frame(opening, float(track.width[i]), blink)
+
+        return warped
 
     def _sound(self, params: TalkParams, context: Context) -> Samples:
         if params.audio is not None:

@@ -8,10 +8,11 @@ from webui.testing.rooms import wrong_floors
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
-    {"vocabulary", "params", "params_editing", "params_talking", "params_mixing", "accepting"},
+    {"vocabulary", "params", "params_editing", "params_talking", "params_mixing", "params_portraits", "accepting"},
     {"networks", "judging"},
     {"finding"},
     {"pixels", "talking", "backends"},
+    {"portraits"},
     {"pipelines"},
 )
 
