@@ -48,6 +48,7 @@ class Recipe(BaseModel):
     path_weight: float = Field(0.0, ge=0, description="StyleGAN2's path length regularization")
     path_every: int = Field(4, ge=1)
     mixing: float = Field(0.9, ge=0, le=1, description="Share of StyleGAN2's pictures made of two styles")
+    noise: bool = Field(True, description="StyleGAN2's noise at each layer: for hair and skin, not for drawings")
     aide_weight: float = Field(1.0, ge=0, description="Of a second discriminator, where one is named")
     aide_rate: float = Field(0.0005, gt=0)
     augment: Literal["none", "diffaugment", "ada"] = "none"

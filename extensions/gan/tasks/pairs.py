@@ -130,8 +130,14 @@ class StyleGAN2Pair(Pair):
                 self.generator.mapping.w_avg.lerp_(ws[:, 0].float().mean(0), _CENTRE_SHARE)
         if mixing > 0:
             ws = self._mixed(ws, condition, random, mixing)
-        images: Tensor = self.generator.synthesis(ws, BatchNoise(random))
+        images: Tensor = self.generator.synthesis(ws, self._noise(random))
         return images
+
+    def _noise(self, random: torch.Generator) -> Noise:
+        """Without it the strengths stay 0. Where pictures hold no chance detail, a generator that has noise fakes
+        their edges by it, and a young discriminator lets it.
+        """
+        return BatchNoise(random) if self.recipe.noise else Noise("none")
 
     def _mixed(self, ws: Tensor, condition: Tensor | None, random: torch.Generator, share: float) -> Tensor:
         """Mixing regularization (Karras et al. 2019, section 3.1): from a layer on, the style of another z."""
@@ -151,7 +157,7 @@ class StyleGAN2Pair(Pair):
         """Pictures and the ws that they are made of."""
         labels = torch.randint(max(1, self.classes), (len(z),), generator=random, device=z.device)
         ws = self.generator.mapping(z, self._condition(labels))
-        return self.generator.synthesis(ws, BatchNoise(random)), ws
+        return self.generator.synthesis(ws, self._noise(random)), ws
 
     def drawn(self, network: nn.Module, z: Tensor, labels: Tensor) -> Tensor:
         images: Tensor = network(z, self._condition(labels))

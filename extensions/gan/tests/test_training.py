@@ -132,6 +132,17 @@ def test_a_run_that_goes_on_is_the_run_that_never_stopped(name: str, aided: bool
         assert torch.equal(mine, theirs)
 
 
+def test_noise_that_a_recipe_leaves_out_stays_out() -> None:
+    def strengths(noise: bool) -> list[float]:
+        task = Adversarial(setting("stylegan2", noise=noise))
+        for step in range(2):
+            task.step(step)
+        return [p.item() for name, p in task.generator.named_parameters() if name.endswith("noise_strength")]
+
+    assert set(strengths(False)) == {0.0}
+    assert all(strengths(True))
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_trained_is_read_as_a_model(name: str, tmp_path: Path) -> None:
     class Files:
