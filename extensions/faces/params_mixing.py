@@ -45,7 +45,54 @@ class _Second(Finding):
     )
 
 
-class SwapParams(_Second):
+class InLatents(declare.Params):
+    """Whether what was warped is drawn in latents as well, and how."""
+
+    way: str = declare.choice(
+        "auto",
+        {"auto": "Automatic", "warp": "Warp", "latents": "Mixed in latents"},
+        label="Way",
+        help="In latents: what was warped and the picture, denoised together. Automatic: so for drawn faces",
+    )
+    model: str = declare.text(
+        "",
+        label="Model",
+        help="A name of the list of models; empty: the first",
+        max_length=500,
+        group="Mixed in latents",
+        advanced=True,
+    )
+    denoise: float = declare.number(
+        0.5,
+        minimum=0.05,
+        maximum=0.9,
+        step=0.05,
+        label="Denoised together",
+        help="The share of the steps; more makes one face of both, and keeps less of either",
+        group="Mixed in latents",
+        advanced=True,
+    )
+    guidance_scale: float = declare.number(
+        1.0,
+        minimum=1.0,
+        maximum=30.0,
+        step=0.1,
+        label="Guidance",
+        help="How strictly the words are followed; 1: what is mixed counts alone",
+        group="Mixed in latents",
+        advanced=True,
+    )
+    prompt: str = declare.prompt(
+        "",
+        label="Words",
+        help="Of what comes out; empty: as the judge reads both faces",
+        rows=2,
+        group="Mixed in latents",
+        advanced=True,
+    )
+
+
+class SwapParams(InLatents, _Second):
     """Parameters of faces.swap."""
 
     parts: str = declare.choice(
@@ -72,9 +119,6 @@ class SwapParams(_Second):
         group="Blending",
         advanced=True,
     )
-    prompt: str = declare.prompt(
-        "", label="Words", help="For what is drawn over", rows=2, group="Blending", advanced=True
-    )
     swapper: str = declare.dynamic_choice(
         "",
         "pipelines:image:source",
@@ -89,7 +133,7 @@ class SwapParams(_Second):
     consent: bool = declare.consent()
 
 
-class ExpressionParams(Driven, _Second):
+class ExpressionParams(Driven, InLatents, _Second):
     """Parameters of faces.expression."""
 
     network: str = network(
@@ -105,6 +149,7 @@ class ExpressionParams(Driven, _Second):
     judge: str = declare.dynamic_choice(
         "starter.judge", "feature_networks", label="Judge", help="Measures likeness", advanced=True
     )
+    seed: int = declare.seed()
     consent: bool = declare.consent()
 
 

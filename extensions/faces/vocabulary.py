@@ -57,6 +57,14 @@ REGION_OF: Mapping[str, str] = {
 }  # fmt: skip
 """What a judge tells of a face, without the name of its domain -> the region that it is read in."""
 
+TAKEN: Mapping[str, frozenset[str]] = {
+    "face": frozenset({"eyes", "mood", "beard", "eyewear"}),
+    "features": frozenset({"eyes", "mood", "beard", "eyewear"}),
+    "mouth": frozenset({"mood", "beard"}),
+    "eyes": frozenset({"eyes", "eyewear"}),
+}
+"""What a swap takes -> what a judge then reads as in the other picture; skin keeps its tone."""
+
 CHANGES: Mapping[str, tuple[str, str, str]] = {
     "smile": ("Smiling", "have the person smile", "mood=smiling"),
     "laugh": ("Laughing", "have the person laugh", "mood=laughing"),

@@ -4,7 +4,7 @@ draws from descriptions is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from .judge import Read, Wanted, told_values
 
@@ -15,14 +15,24 @@ _LIGHT = {"warm": "warm light", "night": "at night"}
 
 def captions(read: Read, heads: Mapping[str, Sequence[str]], wanted: Wanted) -> tuple[str, str]:
     """The captions before and after; both empty where this judge's heads are none that a caption has words for."""
-    domain = wanted.head.rpartition(".")[0]
-    told = {
-        head.rpartition(".")[2]: value
-        for head, value in told_values(read, heads).items()
-        if head.rpartition(".")[0] == domain
-    }
+    told = _told(read, heads, wanted.head.rpartition(".")[0])
     before = caption(told)
     return before, caption({**told, wanted.head.rpartition(".")[2]: wanted.value}) if before else ""
+
+
+def mixed_caption(ours: Read, theirs: Read, heads: Mapping[str, Sequence[str]], taken: Collection[str]) -> str:
+    """The caption of a face with what is ``taken`` of another; empty where this judge's heads are none that a caption
+    has words for.
+    """
+    domain = next((head.rpartition(".")[0] for head in heads if head.rpartition(".")[2] == "mood"), "")
+    other = _told(theirs, heads, domain)
+    return caption({**_told(ours, heads, domain), **{name: other[name] for name in taken if name in other}})
+
+
+def _told(read: Read, heads: Mapping[str, Sequence[str]], domain: str) -> dict[str, str]:
+    """Attribute -> value, of the heads of one domain."""
+    told = {head.rpartition("."): value for head, value in told_values(read, heads).items()}
+    return {name: value for (of, _, name), value in told.items() if of == domain}
 
 
 def caption(values: Mapping[str, str]) -> str:

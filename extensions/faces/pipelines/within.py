@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from extensions.faces.pixels.regions import Mask
-from webui.api import Artifact, Context, JobFailed, NotFound, describe
+from webui.api import Artifact, Context, JobFailed, NotFound, ResolvedModel, describe
 
 _USUAL_EDGE_PX = 512
 
@@ -61,16 +61,27 @@ def changed(
     return picture.convert("RGB")
 
 
-def own_edge(context: Context, pipeline: str, params: Mapping[str, Any], fallback: int) -> int:
-    """The edge in pixels that suits the model of a pipeline; ``fallback`` for one without a model."""
+def used_model(context: Context, pipeline: str, params: Mapping[str, Any]) -> ResolvedModel | None:
+    """The model that a pipeline would use under these parameters; None for one without a model.
+
+    Raises NotFound where there is no such pipeline, or no such model yet.
+    """
     spec = context.pipelines.get(pipeline)
     if spec is None:
         raise NotFound(f"there is no pipeline {pipeline!r}.", hint="The Extensions tab says what is loaded.")
     model = next((row for row in describe(spec.params) if row.kind == "model"), None)
-    if model is None:
-        return fallback
+    return None if model is None else context.models.resolve(str(params.get(model.name) or ""), model.source)
+
+
+def own_edge(context: Context, pipeline: str, params: Mapping[str, Any], fallback: int) -> int:
+    """The edge in pixels that suits the model of a pipeline; ``fallback`` for one without a model, or none yet.
+
+    Raises NotFound where there is no such pipeline.
+    """
     try:
-        said = context.models.resolve(str(params.get(model.name) or ""), model.source).recommended
+        model = used_model(context, pipeline, params)
     except NotFound:
+        if pipeline not in context.pipelines:
+            raise
         return fallback
-    return int(said.get("width") or _USUAL_EDGE_PX)
+    return fallback if model is None else int(model.recommended.get("width") or _USUAL_EDGE_PX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ pytest.importorskip("cv2")
 
 from extensions.faces.finding.face import Face, read_face
 from extensions.faces.finding.photographs import with_oval
-from extensions.faces.params_mixing import ExpressionParams, SwapParams
-from extensions.faces.pipelines.mix import swapped, taken_mask, with_expression
+from extensions.faces.params_mixing import ExpressionParams
+from extensions.faces.pipelines.expression import with_expression
+from extensions.faces.pixels.laying import laid_in, laid_over, taken_mask
 from extensions.faces.pixels.sheets import matrix
 from extensions.faces.pixels.warping import expression_shifts, into_place, moved
+from extensions.faces.vocabulary import PARTS
 from webui.testing import make_studio, run_pipeline
 
 
@@ -62,22 +65,45 @@ def test_what_is_moved_arrives() -> None:
     assert result[50, 38].min() > 200
 
 
+def swapped(picture: Image.Image, ours: Face, other: Image.Image, theirs: Face, **more: Any) -> np.ndarray:
+    laid = laid_over(picture, ours, other, theirs, "face", more.get("match_colours", False))
+    return np.asarray(laid_in(picture, laid, ours, "feather", more.get("strength", 1.0)))
+
+
 def test_a_swap_changes_the_face_alone() -> None:
     ours, theirs = face_at(60, 50, 90), face_at(30, 30, 70)
     picture, other = marked(ours, (240, 190, 150)), marked(theirs, (180, 120, 90))
-    params = SwapParams(image="", source="", consent=True, match_colours=False)
-    result = np.asarray(swapped(picture, ours, other, theirs, params))
+    result = swapped(picture, ours, other, theirs)
     mask = taken_mask(ours, "face", (200, 200))
     assert (result[mask == 0] == np.asarray(picture)[mask == 0]).all()
     x, y = (round(v) for v in ours.landmarks["nose"])
     assert np.abs(result[y, x].astype(int) - (180, 120, 90)).max() < 10
-    toned = np.asarray(swapped(picture, ours, other, theirs, params.model_copy(update={"match_colours": True})))
+    toned = swapped(picture, ours, other, theirs, match_colours=True)
     assert np.abs(toned[y, x].astype(int) - (240, 190, 150)).max() < 12
     # Black pupils are no skin: they stay black where all else grows lighter.
     x, y = (round(v) for v in ours.landmarks["left pupil"])
     assert toned[y, x].max() < 40
-    none = swapped(picture, ours, other, theirs, params.model_copy(update={"strength": 0.0}))
-    assert (np.asarray(none) == np.asarray(picture)).all()
+    none = swapped(picture, ours, other, theirs, strength=0.0)
+    assert (none == np.asarray(picture)).all()
+
+
+def bearded(face: Face, skin: tuple[int, int, int], beard: tuple[int, int, int]) -> tuple[Image.Image, Face]:
+    """The picture of ``marked`` with a beard down to the outline, and the face with it among its parts."""
+    picture, parts = np.array(marked(face, skin)), np.asarray(face.parts).copy()
+    low = (parts == PARTS.index("skin")) & (np.arange(200)[:, None] > face.landmarks["nose"][1] + 4)
+    picture[low], parts[low] = beard, PARTS.index("beard")
+    return Image.fromarray(picture), Face(face.box, face.score, face.landmarks, parts, face.by)
+
+
+def test_a_beard_gives_way_to_a_face_without_one_and_tells_nothing_of_skin() -> None:
+    skin, green = (240, 190, 150), (20, 160, 60)
+    picture, ours = bearded(face_at(60, 50, 90), skin, green)
+    theirs = face_at(30, 30, 70)
+    result = swapped(picture, ours, marked(theirs, (180, 120, 90)), theirs, match_colours=True).astype(int)
+    was = (np.asarray(picture) == green).all(2)
+    assert was.sum() > 1000
+    assert np.abs(result[was] - skin).max(1).mean() < 12
+    assert (np.abs(result[was] - green).max(1) < 60).mean() < 0.02
 
 
 def test_an_expression_is_taken_and_no_more() -> None:
