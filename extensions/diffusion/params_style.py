@@ -81,9 +81,14 @@ class Inject(Adapted):
         advanced=True,
     )
     start: str = declare.choice(
-        "adain",
-        {"adain": "The picture's noise with the reference's statistics", "content": "The picture's noise"},
+        "own",
+        {
+            "own": "The reference's statistics, as strong as the picture's noise",
+            "adain": "The picture's noise with the reference's statistics",
+            "content": "The picture's noise",
+        },
         label="Begin with",
+        help="The second is the paper's; it draws blotches where the model does not know such references",
         advanced=True,
     )
     layers: str = declare.choice(

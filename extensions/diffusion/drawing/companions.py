@@ -126,14 +126,33 @@ def inverted(pipe: Any, arguments: Mapping[str, Any], clean: torch.Tensor) -> tu
     begin with: its equation followed backwards (Song et al. 2021, "Denoising Diffusion Implicit Models", section 4.3),
     by the pipeline itself. ``arguments``: of its call. The pipeline's scheduler is DDIM.
     """
-    from diffusers import DDIMInverseScheduler
-
-    with _recording(pipe, DDIMInverseScheduler.from_config(pipe.scheduler.config)) as recorder:
+    with _recording(pipe, _backwards(pipe.scheduler)) as recorder:
         noise = pipe(**{**arguments, "latents": clean, "output_type": "latent"})[0]
     # A step leads from the latents of its call to those of its timestep, with which the next one is called.
     reached = [one.sample[:1] for one in recorder.record[1:]] + [noise]
     record = [call.with_sample(sample) for call, sample in zip(recorder.record, reached, strict=True)]
     return record[::-1], noise
+
+
+def _backwards(scheduler: Any) -> Any:
+    """DDIM's steps towards noise. A step's answer is that of its timestep, to which it leads, and is read as such: as
+    one of the level below, as DDIMInverseScheduler reads it, velocities tell of less noise than there is (a drawing on
+    the starter then comes back at 25 dB with 20 steps, in place of 37).
+    """
+    from diffusers import DDIMInverseScheduler
+
+    class Backwards(DDIMInverseScheduler):
+        def step(self, model_output: Any, timestep: Any, sample: Any, return_dict: bool = True) -> Any:
+            signal = self.alphas_cumprod[timestep]
+            scale, noise = signal**0.5, (1 - signal) ** 0.5
+            if answers == "v_prediction":
+                model_output = scale * model_output + noise * sample
+            elif answers == "sample":
+                model_output = (sample - scale * model_output) / noise
+            return super().step(model_output, timestep, sample, return_dict)
+
+    answers = scheduler.config.get("prediction_type", "epsilon")
+    return Backwards.from_config(scheduler.config, prediction_type="epsilon")
 
 
 def drawn(pipe: Any, arguments: Mapping[str, Any]) -> Record:

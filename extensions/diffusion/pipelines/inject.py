@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from extensions.diffusion.compute.sharing import Injection, finer_upward, like, self_attentions
+from extensions.diffusion.compute.sharing import Injection, finer_upward, like, like_at_own_strength, self_attentions
 from extensions.diffusion.drawing.companions import Accompanied, Record, encoded, inverted, watched, with_words
 from extensions.diffusion.drawing.from_pictures import PictureTask, drawn_out
 from extensions.diffusion.drawing.making import DrawingPipeline
@@ -24,6 +24,13 @@ from extensions.diffusion.params_pictures import Img2Img
 from extensions.diffusion.params_style import Inject
 from extensions.diffusion.pictures.inputs import fitted, on_ground, open_picture
 from webui.api import Artifact, Context
+
+_START: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "own": like_at_own_strength,
+    "adain": partial(like, dim=(2, 3)),
+    "content": lambda noise, _: noise,
+}
+"""Noise [1,C,h,w] of the picture and of the reference -> what the result begins with."""
 
 
 class InjectTask(PictureTask):
@@ -57,7 +64,7 @@ class InjectTask(PictureTask):
             arguments = {**told, "callback_on_step_end": watched(self.context, said)}
             found.append(inverted(pipe, arguments, encoded(pipe, drawn_out(picture, size), *size)))
         (content, noise), (reference, other) = found
-        call.arguments["latents"] = like(noise, other, dim=(2, 3)) if asked.start == "adain" else noise
+        call.arguments["latents"] = _START[asked.start](noise, other)
         names = list(self_attentions(components["unet"]))
         layers = {
             "finer": finer_upward(names),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
+from diffusers import DDIMInverseScheduler, DDIMScheduler
 
 from extensions.diffusion.compute import rows
 from extensions.diffusion.compute.sharing import (
@@ -13,8 +15,10 @@ from extensions.diffusion.compute.sharing import (
     coupled,
     finer_upward,
     like,
+    like_at_own_strength,
     self_attentions,
 )
+from extensions.diffusion.drawing.companions import _backwards
 from extensions.diffusion.tests import tiny_models
 
 SHAPE = (3, 2, 4, 5, 6)
@@ -50,6 +54,39 @@ def test_injection_reads_the_style_by_the_contents_queries() -> None:
     made = Injection(0.75, 1.5).attended(query, key, value)
     wanted = softmaxed(1.5 * (0.75 * query[0] + 0.25 * query[2]), key[1], value[1])
     assert torch.allclose(made, wanted, atol=1e-5)
+
+
+def test_noise_takes_anothers_means_and_proportions_and_keeps_its_strength() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 4, 16, 16, generator=generator)
+    other = 3 * noise.flip(-1) * torch.tensor([1.0, 0.5, 2.0, 1.0])[:, None, None] + 0.7
+    made = like_at_own_strength(noise, other)
+    assert torch.allclose(made.mean((2, 3)), other.mean((2, 3)), atol=1e-4)
+    spreads, theirs = (one.std((2, 3), unbiased=False) for one in (made, other))
+    assert torch.allclose(spreads / spreads.mean(), theirs / theirs.mean(), atol=1e-3)
+    assert abs(float(spreads.mean() / noise.std((2, 3), unbiased=False).mean()) - 1) < 1e-3
+    # Of the same strength it is the paper's.
+    alike = other * noise.std((2, 3), unbiased=False).mean() / theirs.mean()
+    assert torch.allclose(like_at_own_strength(noise, alike), like(noise, alike, (2, 3)), atol=1e-3)
+
+
+@pytest.mark.parametrize("answers", ["epsilon", "v_prediction", "sample"])
+def test_steps_towards_noise_read_answers_at_their_own_level(answers: str) -> None:
+    scheduler = DDIMScheduler(prediction_type=answers, clip_sample=False, timestep_spacing="trailing")
+    plain = DDIMInverseScheduler(clip_sample=False, timestep_spacing="trailing")
+    back = _backwards(scheduler)
+    generator = torch.Generator().manual_seed(0)
+    latents, noise = (torch.randn(1, 4, 8, 8, generator=generator) for _ in range(2))
+    for one in (back, plain):
+        one.set_timesteps(4)
+    assert back.timesteps.tolist() == plain.timesteps.tolist()
+    for timestep in back.timesteps:
+        signal = scheduler.alphas_cumprod[timestep]
+        # What a model that believes in this noise says of these latents.
+        clean = (latents - (1 - signal) ** 0.5 * noise) / signal**0.5
+        told = {"epsilon": noise, "sample": clean, "v_prediction": signal**0.5 * noise - (1 - signal) ** 0.5 * clean}
+        made = back.step(told[answers], timestep, latents).prev_sample
+        assert torch.allclose(made, plain.step(noise, timestep, latents).prev_sample, atol=1e-4)
 
 
 def test_the_finer_blocks_on_the_way_up_are_all_but_the_first() -> None:
