@@ -6,6 +6,7 @@ Light: it runs in the web process. Errors stand at the field whose fault they ar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from webui.api import Acceptance, FieldError, ParameterError, PipelineSpec, describe
@@ -24,7 +25,7 @@ _ONE_PIXEL = (
 def accept(params: FolderParams, acceptance: Acceptance) -> Mapping[str, Any]:
     """``params`` with frozen parameters of the pipeline. Raises ParameterError that names the wrong fields."""
     folder = acceptance.open_folder(params.folder, "folder")
-    if params.target and acceptance.open_folder(params.target, "target") == folder:
+    if params.target and _target(params.target, acceptance) == folder:
         raise ParameterError([FieldError("target", "expected another folder than that of the pictures")])
     spec = _pipeline(params.pipeline, acceptance)
     rows = describe(spec.params)
@@ -43,6 +44,26 @@ def accept(params: FolderParams, acceptance: Acceptance) -> Mapping[str, Any]:
         and (row.auto is None or given.get(row.name) is not None)
     }
     return {**params.model_dump(), "pipeline": spec.id, "params": kept}
+
+
+def new_folder(path: str) -> tuple[str, str] | None:
+    """What a missing folder would be made in, and its name; None for what is no name."""
+    named = Path(path)
+    return (str(named.parent), named.name) if named.name not in ("", ".", "..") else None
+
+
+def _target(path: str, acceptance: Acceptance) -> Path:
+    """The folder of results, which the job makes where it is missing in one that is there. Raises ParameterError."""
+    try:
+        return acceptance.open_folder(path, "target")
+    except ParameterError as missing:
+        new = new_folder(path)
+        if new is None:
+            raise
+        try:
+            return acceptance.open_folder(new[0], "target") / new[1]
+        except ParameterError:
+            raise missing from None
 
 
 def _pipeline(name: str, acceptance: Acceptance) -> PipelineSpec:

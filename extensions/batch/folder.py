@@ -15,7 +15,7 @@ from typing import Any
 
 from webui.api import Artifact, Cancelled, Context, FieldError, JobFailed, LifelikeError, ParameterError, describe
 
-from .accepting import PICTURE
+from .accepting import PICTURE, new_folder
 from .params import FolderParams
 from .sources import Source, remembered, result_names
 
@@ -71,13 +71,32 @@ class _Target:
         return str(target)
 
 
+def _made(path: str, context: Context) -> Path:
+    """The folder of results, made where it is missing. Raises ParameterError, JobFailed."""
+    try:
+        return context.open_folder(path)
+    except ParameterError:
+        new = new_folder(path)
+        if new is None:
+            raise
+        folder = context.open_folder(new[0]) / new[1]
+    try:
+        folder.mkdir(exist_ok=True)
+        return context.open_folder(str(folder))
+    except OSError as error:
+        raise JobFailed(f"The folder {folder.name!r} cannot be made: {error}") from error
+    except ParameterError:
+        folder.rmdir()  # no request comes near this place
+        raise
+
+
 class Folder:
     """batch.folder. Artifacts: a picture for each source, in the order of names, then the table of all files."""
 
     def run(self, params: FolderParams, context: Context) -> Iterator[Artifact]:
         """Raises ParameterError for folders that may not be named, JobFailed where no picture became anything."""
         folder = context.open_folder(params.folder)
-        copies = context.open_folder(params.target) if params.target else None
+        copies = _made(params.target, context) if params.target else None
         files = remembered(context.work_dir / "files.json", folder, subfolders=params.subfolders)
         sources = [one for one in files if not one.passed_over]
         if not sources:

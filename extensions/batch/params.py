@@ -18,7 +18,7 @@ class FolderParams(declare.Params):
     )
     target: str = declare.folder(
         label="Results also go to",
-        help="A folder for copies named after their sources; empty: the gallery alone, where the titles say the names",
+        help="A folder, made where it is missing, for copies named after their sources; empty: the gallery alone",
     )
     there_already: str = declare.choice(
         "keep", THERE_ALREADY, label="A result that is there already", help="In that folder, under the same name"

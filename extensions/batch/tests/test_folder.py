@@ -45,6 +45,19 @@ def test_every_file_is_accounted_for(batch: Run, tmp_path: Path) -> None:
         assert copy.getpixel((6, 6))[2] > 200
 
 
+def test_a_missing_folder_of_results_is_made(batch: Run, tmp_path: Path) -> None:
+    assert batch(target=str(tmp_path / "new")).state == "done"
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["A.png", "b.png.png", "b.webp.png"]
+
+
+def test_nothing_is_made_where_extensions_lie(batch: Run) -> None:
+    refused = batch(target="extensions")
+    assert refused.state == "failed"
+    assert "folder that is there" in str(refused.error)
+    place = refused.studio.settings.own_extensions_dir
+    assert not place.exists() or not list(place.iterdir())
+
+
 def test_folders_within_and_other_seeds(batch: Run) -> None:
     outcome = batch(subfolders=True, vary_seed=True)
     assert [record.title for record in outcome.records if record.kind == "image"] == [
@@ -99,7 +112,7 @@ def test_a_link_that_leads_out_is_named(batch: Run, photos: Path, tmp_path: Path
         ({"pipeline": "batch.folder"}, "pipeline", "expected one of"),
         ({"params": {"amount": 99}}, "params", "amount: "),
         ({"params": {"amuont": 2}}, "params", "did you mean 'amount'"),
-        ({"target": "nowhere"}, "target", "expected a folder that is there"),
+        ({"target": "nowhere/at/all"}, "target", "expected a folder that is there"),
     ],
 )
 def test_what_is_wrong_stands_at_its_field(batch: Run, asked: dict[str, object], field: str, words: str) -> None:

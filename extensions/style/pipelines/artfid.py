@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,17 @@ class ArtFid:
         reader = context.feature_extractor(network)
         if not isinstance(reader, LayeredExtractor):
             raise ParameterError([FieldError("network", "expected a network that hands out its layers", network)])
-        contents, results = (_pictures(context, side, getattr(params, side)) for side in ("contents", "results"))
+        contents = _named_as_results(_pictures(context, "contents", params.contents))
+        results = {path.stem: path for path in _pictures(context, "results", params.results)}
         names = sorted(contents.keys() & results.keys())
         if not names:
             raise ParameterError(
                 [FieldError("results", "expected results that are called as their contents are")],
                 hint="As the form Folder writes them.",
             )
+        pairs, count, made = len(names), len(contents), len(results)
+        if pairs < max(count, made):
+            context.warn(f"{pairs} of {count} contents have a result of their name; there are {made} results.")
         kept = self._content(reader, {name: (contents[name], results[name]) for name in names}, context)
         told: list[Artifact] = []
         asked = {"real": params.styles, "generated": params.results, "network": network}
@@ -73,12 +78,20 @@ class ArtFid:
         return float(np.mean(found))
 
 
-def _pictures(context: Context, side: str, folder: str) -> dict[str, Path]:
-    """Name without ending -> file, of the pictures of a folder. Raises ParameterError that names its field."""
+def _pictures(context: Context, side: str, folder: str) -> list[Path]:
+    """The pictures of a folder. Raises ParameterError that names its field."""
     try:
         found = context.open_folder(folder)
     except ParameterError as error:
         raise ParameterError(
             [FieldError(side, one.message, one.got) for one in error.fields], hint=error.hint
         ) from None
-    return {path.stem: path for path in found.iterdir() if path.suffix.lower() in _ENDINGS}
+    return [path for path in sorted(found.iterdir()) if path.suffix.lower() in _ENDINGS]
+
+
+def _named_as_results(contents: list[Path]) -> dict[str, Path]:
+    """What a result is called without its ending -> the content: as the form Folder writes them, which keeps endings
+    where names differ in them alone.
+    """
+    often = Counter(path.stem.casefold() for path in contents)
+    return {path.stem if often[path.stem.casefold()] == 1 else path.name: path for path in contents}

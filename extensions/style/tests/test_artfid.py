@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
+from extensions.style.pipelines.artfid import _named_as_results
 from extensions.style.scores.pairs import art_fid, layer_distance
 from webui.testing import run_pipeline
 
@@ -44,3 +46,21 @@ def test_a_set_that_is_its_own_style_scores_least(studio: Any, tmp_path: Path) -
     for numbers in found.values():
         expected = (1 + numbers["content distance"]) * (1 + numbers["FD-starter"])
         assert abs(numbers["ArtFD-starter"] - expected) < 1e-6
+
+
+def test_a_content_is_called_as_its_result() -> None:
+    """As the form Folder writes them: the ending stays where names differ in nothing else."""
+    named = _named_as_results([Path("a.png"), Path("B.jpg"), Path("b.png")])
+    assert named == {"a": Path("a.png"), "B.jpg": Path("B.jpg"), "b.png": Path("b.png")}
+
+
+def test_a_content_without_a_result_is_told(studio: Any, tmp_path: Path) -> None:
+    folders = {name: studio.settings.data_dir / name for name in ("whole", "part")}
+    for name, count in (("whole", 10), ("part", 9)):
+        folders[name].mkdir()
+        for place in range(count):
+            Image.effect_noise((32, 32), 40).convert("RGB").save(folders[name] / f"{place}.png")
+    asked = {"contents": str(folders["whole"]), "styles": str(folders["whole"]), "results": str(folders["part"])}
+    made = run_pipeline("style.artfid", asked, tmp_path, studio=studio)
+    assert made.state == "done", made.error
+    assert any("9 of 10 contents" in warning for warning in made.warnings)
