@@ -221,6 +221,13 @@ def test_a_reference_is_chosen_by_its_picture(page: Page, server: Server, person
     for one in picker.locator("img").all():
         one.scroll_into_view_if_needed()
         expect(one).not_to_have_js_property("naturalWidth", 0)
+    for width in (1280, 390, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        label = picker.get_by_text("Watercolour")
+        range_of = "const all = document.createRange(); all.selectNodeContents(one)"
+        assert label.evaluate(f"one => {{ {range_of}; return all.getClientRects().length }}") == 1, width
+        assert label.evaluate("one => one.scrollWidth <= one.parentElement.clientWidth"), width
+    page.set_viewport_size({"width": 1280, "height": 900})
     picker.get_by_text("Mosaic").click()
     expect(picker.get_by_role("radio", name="Mosaic")).to_be_checked()
     page.keyboard.press("ArrowRight")
