@@ -28,7 +28,10 @@ from extensions.gan.latents.directions import boundary
 from extensions.gan.latents.generator import Generator, Held, to_uint8
 from extensions.gan.recipe import presets
 from extensions.starter.config import BUNDLED
+from extensions.starter.export import load_pipeline
+from extensions.starter.export import sample as diffuse
 from extensions.starter.judge import Judge, load_judge
+from extensions.starter.scope import scope_of
 from extensions.starter.world import draw, sample
 from webui.core.jobs import Job
 from webui.testing import Outcome, make_studio, run_pipeline
@@ -37,7 +40,23 @@ ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 3_000_000_000
 DRAWN = {"domain": "avatar", "style": "flat", "samples": 20_000, "seed": 1}
 STARTERS: Mapping[str, dict[str, Any]] = {
-    "avatars": {"preset": "stylegan2-64", "steps": 10_000, "gamma": 0.2, "aide": "starter.judge"},
+    "avatars": {
+        "preset": "stylegan2-64",
+        "steps": 15_400,
+        "rate": 0.006,
+        "gamma": 0.2,
+        "aide": "starter.judge",
+        "recipe": json.dumps(
+            {
+                "network": {"channel_max": 96},
+                "noise": False,
+                "betas": [0.8, 0.99],
+                "anchor": 10,
+                "adversarial_from": 0.78,
+                "aide_weight": 0.25,
+            }
+        ),
+    },
     "avatars_dcgan": {"preset": "dcgan-64", "steps": 8_000, "aide": "starter.judge"},
     "avatars_biggan": {
         "preset": "biggan-64",
@@ -54,6 +73,7 @@ ATTRIBUTES = {
     "glasses": ("avatar.eyewear", ("glasses", "sunglasses")),
     "dark hair": ("avatar.hair_colour", ("black", "brown")),
 }
+DIFFUSION = "avatar"
 BUDGET_BYTES = 5 * 2**20
 
 
@@ -97,8 +117,8 @@ def bundle(work: Path, names: list[str]) -> dict[str, Any]:
     return sizes
 
 
-def measure(work: Path, names: list[str], samples: int, steps: int) -> dict[str, Any]:
-    """What can be said of each of those that are bundled."""
+def measure(work: Path, names: list[str], samples: int, steps: int, diffusion: bool) -> dict[str, Any]:
+    """What can be said of each of those that are bundled, and the distances of the text-to-image starter."""
     studio = make_studio(work / "measuring", models_dirs=[ROOT / "models"])
     real = _held_out(work, samples)
 
@@ -108,7 +128,12 @@ def measure(work: Path, names: list[str], samples: int, steps: int) -> dict[str,
             raise SystemExit(f"{wanted}: {outcome.state}. {outcome.error}")
         return outcome
 
+    scored = {"samples": samples, "network": "starter.judge", "scores": ("fd", "kd", "inception_score")}
     told: dict[str, Any] = {"samples": samples}
+    if diffusion:
+        compared = run("metrics.compare", real=str(real), generated=str(_diffused(work, samples)), **scored)
+        size = sum(file.stat().st_size for file in (BUNDLED / DIFFUSION).rglob("*.safetensors"))
+        told[DIFFUSION] = {"bytes": size, "scores": _data(compared, "scalar")["scores"]}
     for name in names:
         path = BUNDLED / "gan" / f"{name}.safetensors"
         if not path.is_file():
@@ -121,9 +146,7 @@ def measure(work: Path, names: list[str], samples: int, steps: int) -> dict[str,
             real=str(real),
             pipeline="gan.complete" if codes else "gan.sample",
             params=own,
-            samples=samples,
-            network="starter.judge",
-            scores=("fd", "kd", "inception_score"),
+            **scored,
         )
         told[name] = {"bytes": path.stat().st_size, "scores": _data(scores, "scalar")["scores"]}
         if STARTERS[name]["preset"].startswith("stylegan2"):
@@ -147,6 +170,22 @@ def _held_out(work: Path, count: int) -> Path:
         path = folder / f"{seed}.png"
         if not path.is_file():
             draw(sample(seed, "avatar").with_(style="flat"), 128).reduce(2).save(path)
+    return folder
+
+
+def _diffused(work: Path, count: int) -> Path:
+    """The text-to-image starter's pictures of the captions of those drawings, reduced to the generators' size."""
+    folder, first = work / "diffused", HELD_OUT
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [seed for seed in range(first, first + count) if not (folder / f"{seed}.png").is_file()]
+    if not missing:
+        return folder
+    scope, pipeline = scope_of(BUNDLED / DIFFUSION), load_pipeline(BUNDLED / DIFFUSION)
+    for start in range(0, len(missing), 8):
+        seeds = missing[start : start + 8]
+        captions = [scope.caption(sample(seed, "avatar").with_(style="flat"), seed).text for seed in seeds]
+        for seed, image in zip(seeds, diffuse(pipeline, captions, seeds), strict=True):
+            image.reduce(image.width // 64).save(folder / f"{seed}.png")
     return folder
 
 
@@ -253,9 +292,12 @@ def card(told: Mapping[str, Any]) -> str:
             continue
         by_key = {row["key"]: row for row in numbers["scores"].values()}
         values = [_shown(by_key.get(key)) for key in ("fd", "kd", "inception_score")]
-        preset = presets()[STARTERS[name]["preset"]].title
+        preset = presets()[STARTERS[name]["preset"]].title if name in STARTERS else "diffusion, 128 px, reduced"
         lines.append(f"| `{name}` | {preset} | {numbers['bytes'] // 1024} | {' | '.join(values)} |")
     lines += ["", f"{told['samples']:,} pictures, not truncated, against as many held-out drawings."]
+    aided = ", ".join(f"`{name}`" for name in told if "aide" in STARTERS.get(name, {}))
+    if aided:
+        lines.append(f"The network of these distances helped to train {aided}, which it flatters.")
     for name, numbers in told.items():
         if name != "samples" and "directions" in numbers:
             more = {key: value for key, value in numbers.items() if key != "scores"}
@@ -272,7 +314,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=("train", "bundle", "measure", "sheet"))
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", choices=tuple(STARTERS), default=tuple(STARTERS))
+    parser.add_argument("--only", nargs="*", choices=(DIFFUSION, *STARTERS), default=(DIFFUSION, *STARTERS))
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--measured", type=int, default=1000, help="pictures of the distance on the way")
@@ -289,7 +331,7 @@ def main() -> None:
     elif given.command == "sheet":
         sheet(names, given.work / "sheet.png")
     else:
-        told = measure(given.work, names, given.samples, given.steps)
+        told = measure(given.work, names, given.samples, given.steps, DIFFUSION in given.only)
         if given.card:
             (BUNDLED / "gan" / "README.md").write_text(card(told), encoding="utf-8")
     sys.stdout.write(json.dumps(told, indent=1) + "\n")

@@ -49,6 +49,7 @@ class Recipe(BaseModel):
     path_every: int = Field(4, ge=1)
     mixing: float = Field(0.9, ge=0, le=1, description="Share of StyleGAN2's pictures made of two styles")
     noise: bool = Field(True, description="StyleGAN2's noise at each layer: for hair and skin, not for drawings")
+    anchor: float = Field(0.0, ge=0, description="StyleGAN2: weight of an encoder's pictures, given back; 0: none")
     aide_weight: float = Field(1.0, ge=0, description="Of a second discriminator, where one is named")
     aide_rate: float = Field(0.0005, gt=0)
     augment: Literal["none", "diffaugment", "ada"] = "none"
@@ -58,7 +59,9 @@ class Recipe(BaseModel):
     divergence: float = Field(1.0, ge=0, description="VAE: weight of the divergence from N(0, 1)")
     commitment: float = Field(0.25, ge=0, description="Codes: weight of the commitment")
     adversarial: float = Field(0.0, ge=0, description="VQGAN: weight of its discriminator; 0: none")
-    adversarial_from: float = Field(0.3, ge=0, le=1, description="Share of the autoencoder's steps before it joins")
+    adversarial_from: float = Field(
+        0.3, ge=0, le=1, description="VQGAN, or with an anchor: share of the autoencoder's steps before it joins"
+    )
     prior_share: float = Field(0.4, ge=0, lt=1, description="Codes: share of all steps that train the prior")
     prior_rate: float = Field(1e-3, gt=0)
     prior_batch: int = Field(32, ge=1)

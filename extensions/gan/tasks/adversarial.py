@@ -13,6 +13,7 @@ from extensions.gan.training.augment import Adaptive, diff_augment
 from extensions.gan.training.average import Average
 
 from .aide import Aide
+from .anchor import Anchor
 from .common import SHOWN, Setting
 from .pairs import Pair, pair_for
 
@@ -38,6 +39,8 @@ class Adversarial:
         self._batches = setting.batches()
         self.ada = Adaptive(target=recipe.ada_target, pictures_to_one=recipe.ada_pictures)
         self.aide = Aide(setting, setting.layers) if setting.layers is not None and recipe.aide_weight else None
+        self.anchor = Anchor(setting, self.pair) if recipe.anchor else None
+        self._joins = round(recipe.adversarial_from * setting.steps) if recipe.anchor else 0
         self._sign = torch.zeros((), device=setting.device)
         self._path_mean = torch.zeros((), device=setting.device)
         fixed = torch.Generator().manual_seed(setting.seed)
@@ -57,7 +60,9 @@ class Adversarial:
     @property
     def modules(self) -> Mapping[str, nn.Module]:
         own = {"generator": self.generator, "critic": self.critic}
-        return own if self.aide is None else {**own, "aide": self.aide.heads}
+        if self.aide is not None:
+            own["aide"] = self.aide.heads
+        return own if self.anchor is None else {**own, "encoder": self.anchor.encoder, "points": self.anchor.critic}
 
     @property
     def settled(self) -> bool:
@@ -68,7 +73,7 @@ class Adversarial:
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * self.setting.rate_share(step)
         told: dict[str, Tensor] = {}
-        for turn in range(self.recipe.critic_steps):
+        for turn in range(self.recipe.critic_steps if step >= self._joins else 0):
             self._train_critic(step * self.recipe.critic_steps + turn, told)
         self._train_generator(step, told)
         self.average.update(step * self.recipe.batch, self.recipe.batch)
@@ -139,9 +144,26 @@ class Adversarial:
     # The generator's turn.
 
     def _train_generator(self, step: int, told: dict[str, Tensor]) -> None:
-        random = self.machine.generator(self.setting.seed, step, 2)
         turn = step * self.recipe.critic_steps
+        joined = step >= self._joins
         self.critic.requires_grad_(False)
+        loss = self._adversarial_loss(step, turn) if joined else torch.zeros((), device=self.setting.device)
+        if self.anchor is not None:
+            anchored, more = self.anchor.loss(*self._batches.at(turn, self.setting.device), step)
+            loss = loss + anchored
+            told |= more
+        self._tune_generator.zero_grad(set_to_none=True)
+        loss.backward()
+        if joined and self.recipe.path_weight and step % self.recipe.path_every == 0:
+            told["path_length"] = self._regularize_path(step)
+        self.machine.average_gradients(self.generator)
+        self._tune_generator.step()
+        if self.anchor is not None:
+            self.anchor.update()
+        told["loss_generator"] = loss.detach()
+
+    def _adversarial_loss(self, step: int, turn: int) -> Tensor:
+        random = self.machine.generator(self.setting.seed, step, 2)
         labels = torch.from_numpy(self.setting.data.labels[self._batches.rows(turn)]).to(self.setting.device)
         with self.machine.autocast():
             made_of = self._made_for(labels, random)
@@ -158,13 +180,7 @@ class Adversarial:
                 loss = losses.hinge_generator_loss(on_fake)
         if self.aide is not None:
             loss = loss + self.recipe.aide_weight * self.aide.loss(fake, step)
-        self._tune_generator.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.recipe.path_weight and step % self.recipe.path_every == 0:
-            told["path_length"] = self._regularize_path(step)
-        self.machine.average_gradients(self.generator)
-        self._tune_generator.step()
-        told["loss_generator"] = loss.detach()
+        return loss
 
     def _regularize_path(self, step: int) -> Tensor:
         """Path length regularization on half a batch (Karras et al. 2020, section 3.2)."""
@@ -206,6 +222,7 @@ class Adversarial:
             "sign": self._sign,
             "path_mean": self._path_mean,
             "aide": {} if self.aide is None else self.aide.state(),
+            "anchor": {} if self.anchor is None else self.anchor.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -219,6 +236,8 @@ class Adversarial:
         self._path_mean.copy_(state["path_mean"])
         if self.aide is not None:
             self.aide.restore(state["aide"])
+        if self.anchor is not None:
+            self.anchor.restore(state["anchor"])
 
     @torch.no_grad()
     def shown(self) -> Tensor:

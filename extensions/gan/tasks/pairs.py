@@ -123,13 +123,21 @@ class StyleGAN2Pair(Pair):
     def generate(
         self, z: Tensor, labels: Tensor, random: torch.Generator, *, mixing: float = 0.0, track: bool = False
     ) -> Tensor:
-        condition = self._condition(labels)
-        ws: Tensor = self.generator.mapping(z, condition)
+        ws = self.points(z, labels, track=track)
+        if mixing > 0:
+            ws = self._mixed(ws, self._condition(labels), random, mixing)
+        return self.pictures(ws, random)
+
+    def points(self, z: Tensor, labels: Tensor, *, track: bool = False) -> Tensor:
+        """w [N,L,D]. ``track``: their mean follows."""
+        ws: Tensor = self.generator.mapping(z, self._condition(labels))
         if track:
             with torch.no_grad():
                 self.generator.mapping.w_avg.lerp_(ws[:, 0].float().mean(0), _CENTRE_SHARE)
-        if mixing > 0:
-            ws = self._mixed(ws, condition, random, mixing)
+        return ws
+
+    def pictures(self, ws: Tensor, random: torch.Generator) -> Tensor:
+        """float32 [N,3,R,R] of w [N,L,D]."""
         images: Tensor = self.generator.synthesis(ws, self._noise(random))
         return images
 
@@ -156,8 +164,8 @@ class StyleGAN2Pair(Pair):
     def with_points(self, z: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Pictures and the ws that they are made of."""
         labels = torch.randint(max(1, self.classes), (len(z),), generator=random, device=z.device)
-        ws = self.generator.mapping(z, self._condition(labels))
-        return self.generator.synthesis(ws, self._noise(random)), ws
+        ws = self.points(z, labels)
+        return self.pictures(ws, random), ws
 
     def drawn(self, network: nn.Module, z: Tensor, labels: Tensor) -> Tensor:
         images: Tensor = network(z, self._condition(labels))

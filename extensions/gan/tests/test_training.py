@@ -67,6 +67,15 @@ RECIPES: Mapping[str, dict[str, Any]] = {
         "augment": "ada",
         "flip": True,
     },
+    "stylegan2 anchored": {
+        "family": "stylegan2",
+        "network": SMALL,
+        "noise": False,
+        "anchor": 10.0,
+        "adversarial_from": 0.4,
+        "path_weight": 2.0,
+        "path_every": 2,
+    },
     "dcgan": {"family": "dcgan", "network": {"resolution": 16, "z_dim": 8, "width": 4}, "critic": {"width": 4}},
     "biggan": {
         "family": "biggan",
@@ -141,6 +150,19 @@ def test_noise_that_a_recipe_leaves_out_stays_out() -> None:
 
     assert set(strengths(False)) == {0.0}
     assert all(strengths(True))
+
+
+def test_an_anchored_generator_learns_before_its_discriminator_joins() -> None:
+    task = Adversarial(setting("stylegan2 anchored", 60, rate=0.01, betas=(0.8, 0.99), path_weight=0.0))
+    told = [task.step(step) for step in range(24)]
+    assert float(told[23]["loss_anchor"]) < 0.8 * float(told[0]["loss_anchor"])
+    assert not any("loss_discriminator" in row for row in told)
+    assert "loss_discriminator" in task.step(24)
+
+
+def test_only_a_space_of_styles_is_anchored() -> None:
+    with pytest.raises(TypeError, match="expected a StyleGAN2"):
+        Adversarial(setting("dcgan", anchor=1.0))
 
 
 @pytest.mark.parametrize("name", RECIPES)
