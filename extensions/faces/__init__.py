@@ -19,7 +19,7 @@ from .params_editing import AttributeParams, EditParams
 from .params_mixing import ExpressionParams, SheetParams, SwapParams
 from .params_talking import TalkParams
 from .portraits.files import portrait_acceptances, portrait_names
-from .vocabulary import CHANGES
+from .vocabulary import CHANGES, POSES
 
 
 def _spec(name: str, title: str, params: type, run: str, description: str, **more: Any) -> PipelineSpec:
@@ -93,7 +93,7 @@ def register_pipelines() -> Iterable[PipelineSpec]:
             "Character sheet",
             SheetParams,
             "sheet:Sheet",
-            "One person in several expressions and outfits, from one picture and one seed, labelled.",
+            "One person in several expressions, outfits and poses, from one picture and one seed, labelled.",
             needs_consent=True,
         ),
     ]
@@ -113,6 +113,7 @@ def register_model_kinds() -> Iterable[ModelKind]:
 def register_choices() -> Iterable[ChoiceSource]:
     return [
         ChoiceSource("faces.changes", "Changes", lambda folders: list(CHANGES)),
+        ChoiceSource("faces.poses", "Poses", lambda folders: list(POSES)),
         ChoiceSource("faces.backends", "Own networks", supplied_names),
         ChoiceSource("faces.licences", "Licences of own networks", acceptances),
         ChoiceSource("faces.portraits", "Own portraits that move", portrait_names),

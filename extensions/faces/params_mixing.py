@@ -45,6 +45,21 @@ class _Second(Finding):
     )
 
 
+def guidance(default: float) -> float:
+    """How much the words count where a mixture is drawn."""
+    scale: float = declare.number(
+        default,
+        minimum=1.0,
+        maximum=30.0,
+        step=0.1,
+        label="Guidance",
+        help="How strictly the words are followed; 1: what is mixed counts alone",
+        group="Mixed in latents",
+        advanced=True,
+    )
+    return scale
+
+
 class InLatents(declare.Params):
     """Whether what was warped is drawn in latents as well, and how."""
 
@@ -72,16 +87,7 @@ class InLatents(declare.Params):
         group="Mixed in latents",
         advanced=True,
     )
-    guidance_scale: float = declare.number(
-        1.0,
-        minimum=1.0,
-        maximum=30.0,
-        step=0.1,
-        label="Guidance",
-        help="How strictly the words are followed; 1: what is mixed counts alone",
-        group="Mixed in latents",
-        advanced=True,
-    )
+    guidance_scale: float = guidance(1.0)
     prompt: str = declare.prompt(
         "",
         label="Words",
@@ -141,6 +147,7 @@ class ExpressionParams(Driven, InLatents, _Second):
         "An ONNX file in models/faces, or a folder of LivePortrait's there; empty: the warp that comes with this one",
     )
     licence: str = licence("faces.expression_licences")
+    guidance_scale: float = guidance(3.0)
     strength: float = declare.number(
         1.0, minimum=0.0, maximum=2.0, step=0.05, label="Strength", help="1: as in the other picture"
     )
@@ -159,7 +166,10 @@ class SheetParams(Blended, Finding):
     image: str | None = declare.image(None, label="Picture", help="One with a face; empty: drawn from the words")  # type: ignore[assignment]
     prompt: str = declare.prompt("", label="Words", help="Of the person, where there is no picture", rows=2)
     changes: tuple[str, ...] = declare.dynamic_choices(
-        "faces.changes", label="Changes", help="Expressions and outfits; empty: six of them", maximum=24
+        "faces.changes", label="Changes", help="Expressions and outfits; none and no pose: six of them", maximum=24
+    )
+    poses: tuple[str, ...] = declare.dynamic_choices(
+        "faces.poses", label="Poses", help="Of the head; none and no change: four of them", maximum=12
     )
     columns: int = declare.integer(4, minimum=1, maximum=12, label="Columns")
     tries: int = tries(4)

@@ -21,7 +21,12 @@ class TalkParams(Finding):
         tokens=False,
         max_length=2000,
     )
-    voice: str = declare.text("en", label="Voice", help="Of espeak-ng: en, en-us, de, cmn ...", max_length=64)
+    voice: str = declare.text(
+        "",
+        label="Voice",
+        help="Of espeak-ng: en, en-us, de, cmn ...; empty: Mandarin for Chinese characters, else English",
+        max_length=64,
+    )
     words_a_minute: int = declare.integer(160, minimum=80, maximum=400, label="Words a minute", help="Of texts")
     animator: str = declare.dynamic_choice(
         "",

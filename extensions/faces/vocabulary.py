@@ -96,6 +96,18 @@ CHANGES: Mapping[str, tuple[str, str, str]] = {
 }  # fmt: skip
 """Named changes -> label, instruction, and what a judge should read then."""
 
+POSES: Mapping[str, tuple[str, float, float, float]] = {
+    "tilted_left": ("Tilted left", -9, 0, 0),
+    "tilted_right": ("Tilted right", 9, 0, 0),
+    "turned_left": ("Turned left", 0, -16, 0),
+    "turned_right": ("Turned right", 0, 16, 0),
+    "raised": ("Looking up", 0, 0, 11),
+    "lowered": ("Looking down", 0, 0, -11),
+    "three_quarters_left": ("Three quarters left", -5, -16, 3),
+    "three_quarters_right": ("Three quarters right", 5, 16, 3),
+}
+"""Named poses -> label, and by how many degrees a head is tilted and turned to the picture's right, and raised."""
+
 OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "smiling": ("happy", "cheerful"), "laughing": ("laughter",), "sad": ("unhappy",), "angry": ("anger", "furious"),
     "surprised": ("amazed", "astonished"), "neutral": ("calm", "serious"), "sleepy": ("tired",),

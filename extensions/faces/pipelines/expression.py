@@ -37,7 +37,7 @@ class Expression:
             if wants_latents(params, ours, context):
                 result = self._drawn(params, picture, ours, other, theirs, result, context)
         numbers = measured(context, params.judge, {"picture": (picture, ours)}, result, ours)
-        yield Artifact("image", result, index=0, title="Expression")
+        yield Artifact("image", result, index=0, seed=params.seed, title="Expression")
         beside = compared(picture, other, result, "expression of")
         yield Artifact("image", beside, index=1, title="Compared")
         yield Artifact("scalar", numbers, index=2, title="Measured")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -25,6 +26,8 @@ _HARDLY, _READ_PX = 0.02, 256
 """A strength at which one step is drawn that changes next to nothing: an autoencoder's way there and back. The edge of
 what a judge is shown.
 """
+_REDRAWN, _SEEN_PX = 48.0, 3
+"""Grey levels from which on something else is there, over so many pixels."""
 
 
 def wants_latents(params: InLatents, face: Face, context: Context) -> bool:
@@ -95,7 +98,11 @@ def mixture(before: Pixels, laid: Laid, amount: float) -> Pixels:
 
 
 def with_detail(over: Pixels, decoded: Pixels, drawn: Pixels) -> Pixels:
-    """``over`` changed by what drawing changed: what an autoencoder loses, and a small cut-out, are in both ``decoded``
-    (``over`` through the autoencoder alone) and ``drawn``, and so in neither's difference. uint8 [H,W,3] each.
+    """``drawn`` with what an autoencoder and a small cut-out lose of ``over``: its difference from ``decoded``, which
+    is ``over`` on that way alone. The more was redrawn, the less of it: a smile keeps nothing of lips that were closed.
+    uint8 [H,W,3] each.
     """
-    return (over + (drawn.astype(np.float32) - decoded)).round().clip(0, 255).astype(np.uint8)
+    made = drawn.astype(np.float32)
+    redrawn = cv2.blur(np.abs(made - decoded).max(2), (_SEEN_PX, _SEEN_PX))
+    kept = np.exp(-np.square(redrawn / _REDRAWN))[..., None]
+    return (made + kept * (over - decoded.astype(np.float32))).round().clip(0, 255).astype(np.uint8)

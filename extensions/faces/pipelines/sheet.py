@@ -1,24 +1,43 @@
-"""faces.sheet: one person in several expressions and outfits, labelled, from one picture and one seed."""
+"""faces.sheet: one person in several expressions, outfits and poses, labelled, from one picture and one seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from extensions.faces.finding.choosing import the_face
+from extensions.faces.finding.face import Face
+from extensions.faces.judging.judge import likeness, read_all
 from extensions.faces.params_mixing import SheetParams
+from extensions.faces.pixels.cutting import around, cut
+from extensions.faces.pixels.posing import Pose, posed
 from extensions.faces.pixels.sheets import matrix
-from extensions.faces.vocabulary import CHANGES
+from extensions.faces.vocabulary import CHANGES, POSES
 from webui.api import Artifact, Context, FieldError, JobFailed, ParameterError
 
-from .placing import find_place, region_of
+from .placing import place_of, region_of
 from .tries import best_candidate
 from .ways import instructed
 from .within import run_within
 
 _USUAL = ("smile", "sad", "surprised", "angry", "sunglasses", "crown")
+_USUAL_POSES = ("turned_left", "turned_right", "tilted_left", "raised")
 _PIPELINE = "diffusion.edit"
+_READ_PX = 256
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One picture of the sheet and what is said of it."""
+
+    label: str
+    picture: Image.Image
+    seed: int
+    numbers: dict[str, Any]
 
 
 class Sheet:
@@ -26,26 +45,42 @@ class Sheet:
 
     def run(self, params: SheetParams, context: Context) -> Iterator[Artifact]:
         """Artifacts: the sheet, a table of likeness and attributes, then each picture. Raises JobFailed."""
-        wanted = params.changes or _USUAL
-        unknown = [name for name in wanted if name not in CHANGES]
-        if unknown:
-            raise ParameterError([FieldError("changes", f"expected some of {', '.join(CHANGES)}", unknown[0])])
-        if not context.pending(2 + len(wanted)):
+        usual = not params.changes and not params.poses
+        changes, poses = (_USUAL, _USUAL_POSES) if usual else (params.changes, params.poses)
+        _known("changes", changes, CHANGES)
+        _known("poses", poses, POSES)
+        if not context.pending(2 + len(changes) + len(poses)):
             return
         picture = self._first(params, context)
-        cells, names, rows = [picture], ["as it is"], []
-        for index, name in enumerate(wanted, start=2):
+        cells = []
+        for cell in self._cells(params, picture, changes, poses, context):
+            yield Artifact("image", cell.picture, index=2 + len(cells), seed=cell.seed, title=cell.label)
+            cells.append(cell)
+        names = ["as it is", *(f"{cell.label} ({cell.numbers['likeness']:.2f})" for cell in cells)]
+        sheet = _labelled([picture, *(cell.picture for cell in cells)], names, params.columns)
+        yield Artifact("image", sheet, index=0, seed=params.seed, title="Sheet")
+        keys = ("likeness", "wanted", "wanted_probability", "kept_seed", "changed_share")
+        rows = [{"change": cell.label, **{key: cell.numbers.get(key) for key in keys}} for cell in cells]
+        yield Artifact("table", rows, index=1, title="Measured")
+
+    def _cells(
+        self,
+        params: SheetParams,
+        picture: Image.Image,
+        changes: Collection[str],
+        poses: Collection[str],
+        context: Context,
+    ) -> Iterator[_Cell]:
+        """Each from the first picture, so that nothing that went wrong goes on into the next."""
+        face = the_face(params, picture, context)
+        for name in changes:
             label, words, wish = CHANGES[name]
-            place = find_place(params, picture, context, region_of("auto", wish))
+            place = place_of(face, picture.size, params, region_of("auto", wish))
             way = instructed(context, _PIPELINE, {}, words, params.edge, place.where.side)
             made = best_candidate(context, params, picture, place, way, wish)
-            cells.append(made.picture)
-            names.append(f"{label} ({made.numbers['likeness']:.2f})")
-            keys = ("likeness", "wanted", "wanted_probability", "kept_seed", "changed_share")
-            rows.append({"change": label, **{key: made.numbers.get(key) for key in keys}})
-            yield Artifact("image", made.picture, index=index, seed=made.seed, title=label)
-        yield Artifact("image", _labelled(cells, names, params.columns), index=0, seed=params.seed, title="Sheet")
-        yield Artifact("table", rows, index=1, title="Measured")
+            yield _Cell(label, made.picture, made.seed, made.numbers)
+        if poses:
+            yield from _posed(params, picture, face, poses, context)
 
     def _first(self, params: SheetParams, context: Context) -> Image.Image:
         if params.image is not None:
@@ -58,6 +93,32 @@ class Sheet:
             raise JobFailed("diffusion.txt2img made no picture.")
         picture: Image.Image = made[0].data
         return picture.convert("RGB")
+
+
+def _posed(
+    params: SheetParams, picture: Image.Image, face: Face, poses: Collection[str], context: Context
+) -> Iterator[_Cell]:
+    """The head in other poses, each compared with the first where it stands."""
+    pixels, where = np.asarray(picture), around(face, picture.size, params.margin)
+    made = {}
+    for name in poses:
+        label, tilt, turn, raised = POSES[name]
+        try:
+            made[label] = posed(pixels, face, Pose(tilt, turn, raised))
+        except ValueError as error:
+            raise JobFailed(f"This head cannot be posed: {error}", hint="Place its landmarks as JSON.") from None
+    squares = [cut(one, where, _READ_PX) for one in (picture, *map(Image.fromarray, made.values()))]
+    (before, *after), _ = read_all(context, params.judge, squares)
+    for (label, result), read in zip(made.items(), after, strict=True):
+        share = round(float((result != pixels).any(2).mean()), 5)
+        numbers = {"likeness": round(likeness(before, read), 4), "changed_share": share}
+        yield _Cell(label, Image.fromarray(result), params.seed, numbers)
+
+
+def _known(field: str, names: Collection[str], known: Collection[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ParameterError([FieldError(field, f"expected some of {', '.join(known)}", unknown[0])])
 
 
 def _labelled(pictures: list[Image.Image], names: list[str], columns: int) -> Image.Image:

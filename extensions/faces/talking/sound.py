@@ -17,6 +17,9 @@ RATE = 16_000
 LONGEST_S = 120.0
 _VOICE = re.compile(r"[A-Za-z]{2,3}([-_+][A-Za-z0-9]{1,16}){0,3}")
 _SPEAKING_LIMIT_S = 120
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_MANDARIN = ("cmn-latn-pinyin", "cmn")
+"""Voices for characters, the better first: of espeak-ng 1.51 the second reads their pinyin as English letters."""
 
 Samples = NDArray[np.float32]
 
@@ -51,25 +54,40 @@ def speaker() -> str:
     return next((found for name in ("espeak-ng", "espeak") if (found := shutil.which(name))), "")
 
 
+def voices_of(text: str, voice: str) -> tuple[str, ...]:
+    """Voices to try for a text, the best first; ``voice``: a chosen one, else Mandarin for characters and English."""
+    if voice in ("", "cmn", "zh") and _CHINESE.search(text):
+        return _MANDARIN
+    return (voice or "en",)
+
+
 def spoken(text: str, voice: str, words_a_minute: int, target: Path) -> Samples:
-    """A text as espeak-ng says it; the file stays at ``target``. Raises JobFailed, ParameterError."""
+    """A text as espeak-ng says it in a voice, or in the one that ``voices_of`` finds; the file stays at ``target``.
+
+    Raises JobFailed, ParameterError.
+    """
     program = speaker()
     if not program:
         raise JobFailed(
             "Nothing on this machine speaks texts.", hint="Install espeak-ng, or give a sound: WAV, MP3, FLAC, Ogg."
         )
-    if not _VOICE.fullmatch(voice):
+    if voice and not _VOICE.fullmatch(voice):
         raise ParameterError([FieldError("voice", "expected a voice such as en, en-us, de, cmn", voice)])
-    command = [program, "-v", voice, "-s", str(words_a_minute), "-w", str(target), "--stdin"]
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_SPEAKING_LIMIT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise JobFailed(f"{Path(program).name} did not speak: {error}") from error
-    if done.returncode or not target.is_file():
+    said = ""
+    for one in voices_of(text, voice):
+        target.unlink(missing_ok=True)
+        command = [program, "-v", one, "-s", str(words_a_minute), "-w", str(target), "--stdin"]
+        try:
+            done = subprocess.run(
+                command, input=text.encode(), capture_output=True, timeout=_SPEAKING_LIMIT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise JobFailed(f"{Path(program).name} did not speak: {error}") from error
+        if not done.returncode and target.is_file():
+            return read_sound(target)
         said = done.stderr.decode(errors="replace").strip()[:300]
-        raise JobFailed(f"{Path(program).name} did not speak: {said or 'it gave no reason'}")
-    return read_sound(target)
+    raise JobFailed(f"{Path(program).name} did not speak: {said or 'it gave no reason'}")
 
 
 def _wrong(message: str) -> ParameterError:

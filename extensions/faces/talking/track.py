@@ -1,7 +1,8 @@
 """A sound -> how a mouth moves with it: energy opens it, where the spectrum lies shapes it. NumPy alone.
 
 No speech is recognised. Open vowels have a high first formant, spread lips a high second one, and hissing lies above
-both (Fant 1960, as any textbook has it): that is told apart by the energy of three bands.
+both (Fant 1960, as any textbook has it): the first is told by the middle of what is low, the second by where the energy
+above the first lies, the third by its share of all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Track = NDArray[np.float64]
-_BANDS_HZ = ((150, 900), (900, 2600), (2600, 7600))
+_VOICE_HZ, _HISS_HZ = (150, 7600), (2600, 7600)
+_BACK_HZ, _FRONT_HZ = (500, 1500), (1700, 3200)
+"""Where the second formant lies of round and open vowels, and of spread ones."""
 _FLOOR_DB = -38.0
 """Below the loudest: silence."""
 _WINDOW_S = 0.06
@@ -50,17 +53,16 @@ def mouth_track(samples: NDArray[np.float32], rate: int, fps: int, seed: int = 0
         return MouthTrack(still, still, np.ones(count), blinks(count, fps, seed), ("rest",) * count)
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
     hertz = np.fft.rfftfreq(size, 1 / rate)
-    bands = np.stack([power[:, (hertz >= low) & (hertz < high)].sum(1) for low, high in _BANDS_HZ], 1)
-    shares = bands / np.maximum(bands.sum(1, keepdims=True), 1e-12)
     first = _centre(power, hertz, 150, 1100)
     loudness = np.clip(1 + 20 * np.log10(np.maximum(energy / loudest, 1e-6)) / -_FLOOR_DB, 0, 1)
-    hiss = shares[:, 2] > 0.5
+    hiss = _within(power, hertz, _HISS_HZ) > 0.5 * _within(power, hertz, _VOICE_HZ)
     wide = np.clip((first - 350) / 450, 0, 1)
     # Loudness in dB rises too steeply for lips, amplitude too slowly: their mean moves as people's do.
     opening = (0.5 * loudness + 0.5 * energy / loudest) * (0.7 + 0.3 * wide) * np.where(hiss, 0.45, 1.0)
     opening = np.where(loudness < 0.12, 0.0, opening)
-    spread = shares[:, 1] / np.maximum(shares[:, 0] + shares[:, 1], 1e-9)
-    width = np.where(opening > 0, 0.78 + 0.34 * np.clip(spread / 0.5, 0, 1), 1.0)
+    front, back = _within(power, hertz, _FRONT_HZ), _within(power, hertz, _BACK_HZ)
+    spread = front / np.maximum(front + back, 1e-12)
+    width = np.where(opening > 0, 0.78 + np.maximum(0.24 * wide, 0.34 * spread**2), 1.0)
     names = []
     for i in range(count):
         if opening[i] <= 0:
@@ -70,7 +72,7 @@ def mouth_track(samples: NDArray[np.float32], rate: int, fps: int, seed: int = 0
         elif wide[i] > 0.6:
             names.append("open")
         else:
-            names.append("spread" if spread[i] > 0.3 else "round")
+            names.append("spread" if spread[i] > 0.8 else "round")
     smoothed = _smooth(opening), _smooth(width)
     return MouthTrack(energy / loudest, *smoothed, blinks(count, fps, seed), tuple(names))
 
@@ -91,6 +93,12 @@ def correlation(a: Track, b: Track) -> float:
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return float((a * b).sum() / norm) if norm > 1e-12 else 0.0
+
+
+def _within(power: NDArray[np.float64], hertz: NDArray[np.float64], band: tuple[int, int]) -> Track:
+    """The energy of each frame in a band."""
+    energy: Track = power[:, (hertz >= band[0]) & (hertz < band[1])].sum(1)
+    return energy
 
 
 def _centre(power: NDArray[np.float64], hertz: NDArray[np.float64], low: float, high: float) -> Track:
