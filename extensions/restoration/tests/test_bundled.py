@@ -74,6 +74,20 @@ def test_blur_goes_with_the_network_as_prior(noise: float, least: float) -> None
         assert psnr_db(made, clean) > psnr_db(cleaning.sharpened(bad, 0.5), clean)
 
 
+def test_tiles_of_a_deconvolution_leave_no_seam() -> None:
+    """Each tile has its own mean of the field, which differs most where tiles are small."""
+    blurred = degrade(landscape(), Damage(blur=1.0), 1)[0]
+    strip = np.concatenate([blurred, blurred[:, ::-1]], axis=1)[40:104]
+    whole, tiled = (
+        deblurred(network("restorer"), strip, 1.0, cleaned=False, tile=tile, progress=silent) for tile in (0, 144)
+    )
+    away = np.abs(whole - tiled).max(axis=2) * 255
+    assert 0 < away.max() < 3
+    # What differs changes slowly from column to column: an edge would be a step.
+    columns = (tiled - whole).mean(axis=(0, 2)) * 255
+    assert np.abs(np.diff(columns)).max() < 0.25
+
+
 def test_deblurring_tells_all_its_rounds_and_takes_any_size() -> None:
     told: list[tuple[int, int]] = []
     for size in ((1, 5), (9, 17)):
