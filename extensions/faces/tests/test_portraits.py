@@ -429,6 +429,23 @@ def test_frames_follow_the_track(portrait: Portrait) -> None:
     assert (frames[2] == animated.drawn(animated.points + told)).all()
 
 
+def test_speech_needs_lips_and_blinks_need_eyes(tmp_path: Path) -> None:
+    folder, face = put_portrait(tmp_path / "a"), face_at(70, 60, 60)
+    track = MouthTrack(*(np.zeros(2) for _ in range(4)), ("rest", "rest"))
+    (folder / "stitching_eye.onnx").unlink()
+
+    def speaking(blinking: bool) -> SpeakingPortrait:
+        animated = Animated(Portrait(read_folder(folder)), np.asarray(drawn_face(face, (230, 180, 140))), face)
+        return SpeakingPortrait(animated, track, 25, strength=1.0, blinking=blinking, sway=0.0, seed=0)
+
+    assert speaking(False).frame(0).shape == (200, 200, 3)
+    with pytest.raises(ModelError, match=r"no stitching_eye\.onnx"):
+        speaking(True)
+    (folder / "stitching_lip.onnx").unlink()
+    with pytest.raises(ModelError, match=r"no stitching_lip\.onnx"):
+        speaking(False)
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("pictures")
