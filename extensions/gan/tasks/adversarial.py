@@ -202,7 +202,9 @@ class Adversarial:
 
     def _made(self, labels: Tensor, random: torch.Generator, track: bool = False) -> Tensor:
         z = self.pair.latents(len(labels), random)
-        return self.pair.generate(z, labels, random, mixing=self.recipe.mixing, track=track)
+        # With an anchor the mapping network follows the encoder alone: a discriminator would lead it to what fools.
+        mapped = self.anchor is None
+        return self.pair.generate(z, labels, random, mixing=self.recipe.mixing, track=track, mapped=mapped)
 
     def _changed(self, images: Tensor, random: torch.Generator) -> Tensor:
         if self.recipe.augment == "diffaugment":

@@ -62,9 +62,16 @@ class Pair:
         return torch.randn((count, int(self.generator.z_dim)), generator=random, device=random.device)
 
     def generate(
-        self, z: Tensor, labels: Tensor, random: torch.Generator, *, mixing: float = 0.0, track: bool = False
+        self,
+        z: Tensor,
+        labels: Tensor,
+        random: torch.Generator,
+        *,
+        mixing: float = 0.0,
+        track: bool = False,
+        mapped: bool = True,
     ) -> Tensor:
-        """For training: float [N,3,R,R]. ``track``: statistics follow."""
+        """For training: float [N,3,R,R]. ``track``: statistics follow. ``mapped``: a mapping network has a gradient."""
         images: Tensor = self.generator(z)
         return images
 
@@ -121,12 +128,19 @@ class StyleGAN2Pair(Pair):
         return functional.one_hot(labels, self.classes).float() if self.classes else None
 
     def generate(
-        self, z: Tensor, labels: Tensor, random: torch.Generator, *, mixing: float = 0.0, track: bool = False
+        self,
+        z: Tensor,
+        labels: Tensor,
+        random: torch.Generator,
+        *,
+        mixing: float = 0.0,
+        track: bool = False,
+        mapped: bool = True,
     ) -> Tensor:
         ws = self.points(z, labels, track=track)
         if mixing > 0:
             ws = self._mixed(ws, self._condition(labels), random, mixing)
-        return self.pictures(ws, random)
+        return self.pictures(ws if mapped else ws.detach(), random)
 
     def points(self, z: Tensor, labels: Tensor, *, track: bool = False) -> Tensor:
         """w [N,L,D]. ``track``: their mean follows."""
@@ -191,7 +205,14 @@ class BigGANPair(Pair):
         return (math.sqrt(2) * torch.erfinv(uniform * inside)).float()
 
     def generate(
-        self, z: Tensor, labels: Tensor, random: torch.Generator, *, mixing: float = 0.0, track: bool = False
+        self,
+        z: Tensor,
+        labels: Tensor,
+        random: torch.Generator,
+        *,
+        mixing: float = 0.0,
+        track: bool = False,
+        mapped: bool = True,
     ) -> Tensor:
         return self.drawn(self.generator, z, labels)
 
