@@ -6,7 +6,7 @@ blend, ``pipelines`` are jobs of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from webui.api import ChoiceSource, ModelKind, PipelineSpec, TabSpec, hookimpl
@@ -109,11 +109,15 @@ def register_model_kinds() -> Iterable[ModelKind]:
     return [ModelKind(KIND, "Network of faces", folders=("faces",), recognise=recognise)]
 
 
+def _labels(rows: Mapping[str, tuple[Any, ...]]) -> dict[str, dict[str, str]]:
+    return {name: {"label": row[0]} for name, row in rows.items()}
+
+
 @hookimpl
 def register_choices() -> Iterable[ChoiceSource]:
     return [
-        ChoiceSource("faces.changes", "Changes", lambda folders: list(CHANGES)),
-        ChoiceSource("faces.poses", "Poses", lambda folders: list(POSES)),
+        ChoiceSource("faces.changes", "Changes", lambda folders: list(CHANGES), lambda folders: _labels(CHANGES)),
+        ChoiceSource("faces.poses", "Poses", lambda folders: list(POSES), lambda folders: _labels(POSES)),
         ChoiceSource("faces.backends", "Own networks", supplied_names),
         ChoiceSource("faces.licences", "Licences of own networks", acceptances),
         ChoiceSource("faces.portraits", "Own portraits that move", portrait_names),

@@ -112,7 +112,10 @@ class EditParams(Judged, Blended, Finding):
         "diffusion.edit", "pipelines:image:image", label="Pipeline", help="What changes the cut-out"
     )
     params: declare.ParameterValues = declare.parameters(
-        "pipeline", label="Its parameters", help='As JSON, such as {"guidance_scale": 5}', advanced=True
+        "pipeline",
+        label="Its parameters",
+        help="As JSON: guidance_scale, steps and whatever else that pipeline's form has",
+        advanced=True,
     )
     seed: int = declare.seed()
     consent: bool = declare.consent()
@@ -155,7 +158,10 @@ class AttributeParams(Judged, Blended, Finding):
         "", label="Editing model", help="A name of the list of models; empty: the first", max_length=500, advanced=True
     )
     params: declare.ParameterValues = declare.parameters(
-        "pipeline", label="Parameters of the edit", help='As JSON, such as {"guidance_scale": 5}', advanced=True
+        "pipeline",
+        label="Parameters of the edit",
+        help="As JSON: guidance_scale, steps and whatever else that pipeline's form has",
+        advanced=True,
     )
     pipeline: str = declare.dynamic_choice("diffusion.edit", "pipelines:image:image", label="Pipeline", advanced=True)
     direction: str = declare.dynamic_choice(

@@ -98,14 +98,19 @@ class InLatents(declare.Params):
     )
 
 
-class SwapParams(InLatents, _Second):
-    """Parameters of faces.swap."""
+class _Taken(_Second):
+    """Of a second face, what."""
 
     parts: str = declare.choice(
         "face",
         {"face": "Face", "features": "Eyes, nose and mouth", "mouth": "Mouth", "eyes": "Eyes and brows"},
         label="What is taken",
     )
+
+
+class SwapParams(InLatents, _Taken):
+    """Parameters of faces.swap."""
+
     strength: float = declare.number(1.0, minimum=0.0, maximum=1.0, step=0.05, label="Strength", help="Of the mixture")
     match_colours: bool = declare.boolean(True, label="Match the skin's colour")
     blend: str = declare.choice(

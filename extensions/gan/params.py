@@ -98,7 +98,7 @@ class WalkParams(Params):
             "spline": "Spline",
             "circle": "Circle",
         },
-        label="Way",
+        label="Path",
         help="Automatic: a spline in W, spherical in Z. A circle needs the first two keyframes alone",
     )
     space: str = choice("auto", {"auto": "Automatic", "w": "W", "z": "Z"}, label="Space")

@@ -91,3 +91,16 @@ def test_what_was_set_by_hand_stays(form: Form) -> None:
 def test_an_unknown_model_brings_the_declared_values(form: Form) -> None:
     now, *_ = form.follow_model({"steps": 12}, *values(form, model="someone/hub-id"))
     assert now == {"width": 512, "height": 512, "steps": 20}
+
+
+def test_a_list_is_shown_by_its_labels_where_they_can_be_read(tmp_path: Path) -> None:
+    def broken() -> dict[str, str]:
+        raise OSError("gone")
+
+    catalog = Catalog(Settings(data_dir=tmp_path / "data", models_dirs=(tmp_path,)))
+    lists = {"x.some": lambda: ["a", "b"], "x.more": lambda: ["c"], "x.none": broken}
+    labels = {"x.some": lambda: {"a": "Apple"}, "x.more": broken}
+    options = ModelOptions(catalog, lists, labels=labels)
+    assert options.choices("x.some") == [("Apple", "a"), ("b", "b")]
+    assert options.choices("x.more") == [("c", "c")]
+    assert options.choices("x.none") == []

@@ -130,7 +130,9 @@ class ChoiceSource:
     title: str
     choices: Callable[[Folders], Sequence[str]]
     texts: Callable[[Folders], Mapping[str, Mapping[str, str]]] | None = None
-    """What each of them stands for, by its name, such as ``{"prompt": ...}``: told to other programs. (1.4)"""
+    """What each of them stands for, by its name, such as ``{"prompt": ...}``: told to other programs. A ``label`` among
+    them is what the page shows in its place. (1.4)
+    """
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ _USUAL = ("smile", "sad", "surprised", "angry", "sunglasses", "crown")
 _USUAL_POSES = ("turned_left", "turned_right", "tilted_left", "raised")
 _PIPELINE = "diffusion.edit"
 _READ_PX = 256
+_TOLD = ("likeness", "wanted", "wanted_probability", "kept_seed", "changed_share")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Sheet:
         names = ["as it is", *(f"{cell.label} ({cell.numbers['likeness']:.2f})" for cell in cells)]
         sheet = _labelled([picture, *(cell.picture for cell in cells)], names, params.columns)
         yield Artifact("image", sheet, index=0, seed=params.seed, title="Sheet")
-        keys = ("likeness", "wanted", "wanted_probability", "kept_seed", "changed_share")
+        keys = [key for key in _TOLD if any(key in cell.numbers for cell in cells)]
         rows = [{"change": cell.label, **{key: cell.numbers.get(key) for key in keys}} for cell in cells]
         yield Artifact("table", rows, index=1, title="Measured")
 

@@ -129,7 +129,7 @@ def test_a_sheet_of_poses_alone_asks_no_model(tmp_path: Path) -> None:
     assert [record.title for record in outcome.records] == [*(POSES[name][0] for name in chosen), "Sheet", "Measured"]
     rows = outcome.paths[3].read_text().splitlines()
     assert len(rows) == 3
-    assert rows[0].startswith("change,likeness")
+    assert rows[0] == "change,likeness,changed_share"
     assert 0.5 < float(rows[1].split(",")[1]) <= 1
     wrong = run_pipeline("faces.sheet", {**given, "poses": ["upside_down"]}, tmp_path, studio=studio)
     assert wrong.state == "failed"

@@ -25,10 +25,14 @@ class ModelOptions:
         catalog: Catalog,
         lists: Mapping[str, Callable[[], Sequence[str]]] | None = None,
         pipelines: Mapping[str, PipelineSpec] = _NONE,
+        labels: Mapping[str, Callable[[], Mapping[str, str]]] | None = None,
     ) -> None:
-        """``lists``: what choices that are no models are taken from, by name."""
+        """``lists``: what choices that are no models are taken from, by name; ``labels``: what of these are shown as
+        something else, by the same names.
+        """
         self._catalog = catalog
         self._lists = lists or {}
+        self._labels = labels or {}
         self._pipelines = pipelines
 
     def offered(self, row: Parameter, of: str = "", fresh: bool = False) -> list[tuple[str, str]]:
@@ -62,7 +66,8 @@ class ModelOptions:
     def choices(self, kind: str, fresh: bool = False) -> list[tuple[str, str]]:
         """(label, reference) of every usable model of ``kind``, or of the list of that name; ``fresh`` as above."""
         if kind in self._lists:
-            return [(name, name) for name in self._listed(kind)]
+            labels = self._labelled(kind)
+            return [(labels.get(name) or name, name) for name in self._listed(kind)]
         if fresh:
             self._catalog.refresh()
         usable = [entry for entry in self._catalog.entries(kind) if entry.usable]
@@ -78,6 +83,16 @@ class ModelOptions:
         except Exception:  # an extension's function: whatever it raises, the form is shown without its list
             log.exception("the list %s cannot be read", name)
             return ()
+
+    def _labelled(self, name: str) -> Mapping[str, str]:
+        """Of a list, what is not shown as it is."""
+        if name not in self._labels:
+            return {}
+        try:
+            return {one: str(label) for one, label in self._labels[name]().items()}
+        except Exception:  # as above; without its labels
+            log.exception("the labels of the list %s cannot be read", name)
+            return {}
 
     def default(self, kind: str) -> str:
         """The reference that an empty one stands for; empty where there is no model."""

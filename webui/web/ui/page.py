@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from webui.core.errors import Forbidden
+from webui.core.specs import Folders
 from webui.web.principal import asking
 from webui.web.services import Services
 
@@ -26,7 +27,9 @@ from .widgets import Files
 def form_services(services: Services) -> FormServices:
     """What forms need, out of what the composition root gave."""
     return FormServices(
-        options=ModelOptions(services.catalog, choice_lists(services), services.host.pipelines),
+        options=ModelOptions(
+            services.catalog, choice_lists(services), services.host.pipelines, choice_labels(services)
+        ),
         presets=PresetStore(services.settings.data_dir / "presets", _folder_of_asking if services.asks_login else str),
         files=Files(put=services.uploads.put, path=services.uploads.path),
         submit=services.jobs.submit,
@@ -58,6 +61,16 @@ def choice_lists(services: Services) -> dict[str, Callable[[], Sequence[str]]]:
     lists["latent_spaces"] = lambda: tuple(host.latent_spaces)
     lists["measures"] = lambda: tuple(one.id for spec in host.pipelines.values() for one in spec.measures)
     return lists
+
+
+def choice_labels(services: Services) -> dict[str, Callable[[], Mapping[str, str]]]:
+    """What entries of those lists are shown as, where their texts have a ``label``."""
+
+    def labels(texts: Callable[[Folders], Mapping[str, Mapping[str, str]]]) -> Mapping[str, str]:
+        return {name: text["label"] for name, text in texts(services.settings.folders).items() if text.get("label")}
+
+    declared = services.host.choices.items()
+    return {name: partial(labels, source.texts) for name, source in declared if source.texts is not None}
 
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
