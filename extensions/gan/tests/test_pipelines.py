@@ -69,12 +69,12 @@ def done(studio: Any, pipeline: str, tmp_path: Path, **params: Any) -> Outcome:
     return outcome
 
 
-def test_the_starters_generator_draws_drawings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["avatars", "avatars_vae"])
+def test_the_starters_generator_draws_drawings(tmp_path: Path, name: str) -> None:
     """Without any download: its pictures have avatars' colours, not those of noise, and differ."""
     studio = make_studio(tmp_path / "data", models_dirs=[ROOT / "models"])
-    drawn = done(
-        studio, "gan.sample", tmp_path, model="starter/gan/avatars_vae.safetensors", samples=8, seed=1, truncation=0.7
-    ).images
+    model = f"starter/gan/{name}.safetensors"
+    drawn = done(studio, "gan.sample", tmp_path, model=model, samples=8, seed=1, truncation=0.7).images
     pixels = np.stack([np.asarray(one.convert("RGB")) for one in drawn]).astype(float)
     assert pixels.shape == (8, 64, 64, 3)
     steps = np.abs(np.diff(pixels, axis=1)).mean()
