@@ -138,8 +138,8 @@ def harmonic(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[
         i.append(own[unknown])
         j.append(number[y[unknown], x[unknown]])
         np.add.at(right, own[~unknown], values[y[~unknown], x[~unknown]])
-    neighbours = scipy.sparse.coo_matrix((-np.ones(sum(map(len, i))), (np.concatenate(i), np.concatenate(j))))
-    neighbours.resize((count, count))
+    places = np.concatenate(i), np.concatenate(j)
+    neighbours = scipy.sparse.coo_matrix((-np.ones(len(places[0])), places), shape=(count, count))
     # A grain more than the degree, so that an island without surroundings is solvable too.
     matrix = (neighbours.tocsc() + scipy.sparse.diags(degree + 1e-9)).tocsc()
     solve = scipy.sparse.linalg.factorized(matrix)

@@ -43,6 +43,14 @@ def test_outside_of_the_mask_every_bit_stays(
     assert (result[mask == 0] == before[mask == 0]).all()
 
 
+def test_a_lone_pixel_takes_the_mean_of_its_neighbours() -> None:
+    values = np.arange(27, dtype=np.float32).reshape(3, 3, 3)
+    inside = np.zeros((3, 3), bool)
+    inside[1, 1] = True
+    around = (values[0, 1] + values[2, 1] + values[1, 0] + values[1, 2]) / 4
+    assert np.allclose(harmonic(values, inside)[1, 1], around, atol=1e-4)
+
+
 @given(st.sampled_from(WAYS), st.integers(0, 2**31))
 def test_an_edit_that_changes_nothing_changes_nothing(way: str, seed: int) -> None:
     before = noise(seed, 12, 14)
