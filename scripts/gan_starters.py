@@ -215,7 +215,7 @@ def direction(
     start = start[without][:shown]
     before = _told(judge, torch.cat([generator.pictures(part) for part in start.split(64)]))
     rows = []
-    for step in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0):
+    for step in (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0):
         moved = start + step * spread * normal.to(start)
         after = _told(judge, torch.cat([generator.pictures(part) for part in moved.split(64)]))
         index = [judge.attributes[head].index(value) for value in values]
@@ -300,9 +300,32 @@ def card(told: Mapping[str, Any]) -> str:
         lines.append(f"The network of these distances helped to train {aided}, which it flatters.")
     for name, numbers in told.items():
         if name != "samples" and "directions" in numbers:
-            more = {key: value for key, value in numbers.items() if key != "scores"}
-            lines += ["", f"## {name}", "", "```json", json.dumps(more, indent=1), "```"]
+            lines += ["", f"## {name}", "", *_latents(numbers)]
     return "\n".join([*lines, ""])
+
+
+def _latents(numbers: Mapping[str, Any]) -> list[str]:
+    """What the space of a StyleGAN's points was found to be like."""
+    lines = [f"- {title}: {row['value']:.1f}" for title, row in numbers["path_length"].items()]
+    projection = numbers["projection"]
+    lines.append(
+        f"- A held-out drawing projected into W+: feature distance {projection['end']:.3g}, "
+        f"from {projection['start']:.3g} at the mean of w ({projection['share']:.1%})"
+    )
+    lines += [
+        "",
+        "InterFaceGAN's directions, told by the judge: pictures without the attribute, moved along the normal. Steps",
+    ]
+    lines += ["are in deviations of w.", ""]
+    lines += ["| attribute | of the pictures | step | have it then | others kept |", "| --- " * 5 + "|"]
+    for title, found in numbers["directions"].items():
+        if not found["found"]:
+            lines.append(f"| {title} | {found['share']:.1%} | - | - | - |")
+        for row in found.get("steps", ()):
+            if row["step"] <= 0.5:
+                changed, kept = f"{row['changed']:.1%}", f"{row['kept']:.1%}"
+                lines.append(f"| {title} | {found['share']:.1%} | {row['step']} | {changed} | {kept} |")
+    return lines
 
 
 def _shown(row: Any) -> str:

@@ -31,8 +31,15 @@ def set_slow(page: Page, seconds: float) -> None:
     """The pace of the test's pipeline, an advanced parameter."""
     page.locator("#work-sketch-draw .ll-advanced > button").click()
     box = page.locator("#f-sketch-draw-step_s input[type=number]")
-    box.fill(str(seconds))
-    box.press("Tab")
+    slider = page.locator("#f-sketch-draw-step_s input[type=range]")
+    for _ in range(4):
+        box.fill(str(seconds))
+        box.press("Tab")
+        # A page that is still being made can draw over what was typed; who looks at the slider types it again.
+        page.wait_for_timeout(150)
+        if float(slider.input_value()) == seconds:
+            return
+    raise AssertionError(f"the slider shows {slider.input_value()}, {seconds} was typed")
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -118,13 +125,13 @@ def test_a_prompt_is_counted_and_remarked_at_its_place(page: Page) -> None:
 
 def test_a_reload_finds_the_running_job_and_the_form_again(page: Page) -> None:
     fill_prompt(page, "a long road")
-    set_slow(page, 1.5)
+    set_slow(page, 2)  # still running when a busy machine has made the page again
     page.click(GENERATE)
     expect(page.locator(STAGE + " .ll-status-text")).to_contain_text("step")
     page.reload()
     expect(page.locator(STAGE + " .ll-status-text")).to_contain_text("step")
     expect(page.locator("#f-sketch-draw-prompt textarea")).to_have_value("a long road")
-    finish(page)
+    expect(page.locator(MADE)).to_have_count(1, timeout=40_000)
 
 
 def test_stop_ends_a_running_job_and_takes_waiting_ones_out(page: Page, server: Server) -> None:
