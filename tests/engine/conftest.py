@@ -59,7 +59,7 @@ TOY_WORK = """
     import torch
     from PIL import Image
 
-    from webui.api import Artifact, Cancelled, Component, ComponentKey, JobFailed, ModelUse
+    from webui.api import Artifact, Cancelled, Component, ComponentKey, JobFailed, ModelUse, NotFound
 
     def picture(seed, size=32):
         noise = torch.randint(0, 256, (size, size, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
@@ -124,6 +124,8 @@ TOY_WORK = """
                     time.sleep(float(argument))
                 elif word == "raise":
                     raise ValueError("the latents went bad")
+                elif word == "miss":
+                    raise NotFound("There is no model of dogs.", hint="Put one into models.")
                 elif word == "fail":
                     raise JobFailed("the model knows no dogs.", hint="Ask for a cat.")
                 elif word == "exit":

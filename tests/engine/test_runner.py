@@ -149,6 +149,7 @@ def test_rubbish_is_named_with_who_made_it(lab: Any, script: str, says: str) -> 
     [
         ("raise", "ValueError", "the latents went bad", True),
         ("fail", "JobFailed", "the model knows no dogs.", False),
+        ("miss", "NotFound", "There is no model of dogs.", False),
         ("exit", "SystemExit", "the pipeline tried to end the program (exit status 7).", True),
         ("memory", "OutOfMemoryError", "the device ran out of memory: CUDA out of memory", True),
     ],

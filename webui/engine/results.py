@@ -18,7 +18,7 @@ import torch
 from PIL.Image import Image
 
 import webui
-from webui.core.errors import ExtensionError, JobFailed, LifelikeError, ParameterError
+from webui.core.errors import ExtensionError, JobFailed, LifelikeError, NotFound, ParameterError
 from webui.core.jobs import ErrorInfo
 from webui.core.specs import Artifact, ArtifactKind, PipelineSpec
 
@@ -133,7 +133,7 @@ def describe_fault(fault: BaseException, extension: str) -> ErrorInfo:
     """
     message, hint = _words(fault)
     expected = isinstance(
-        fault, ParameterError | JobFailed
+        fault, ParameterError | NotFound | JobFailed
     )  # written for the user: where it was raised says nothing more
     return ErrorInfo(
         kind=type(fault).__name__,

@@ -163,8 +163,8 @@ class Runner:
                 log.info("job %s was cancelled, and answered with an error", attempt.job.id, exc_info=True)
                 attempt.keep_work = attempt.resumes
                 return JobState.CANCELLED, None
-            log.warning("job %s failed", attempt.job.id, exc_info=True)
             error = describe_fault(fault, attempt.extension)
+            log.warning("job %s failed: %s", attempt.job.id, error.message, exc_info=bool(error.traceback))
             attempt.keep_work = True
             short_of_memory = isinstance(fault, MemoryError | torch.OutOfMemoryError)
             traceback.clear_frames(fault.__traceback__)
