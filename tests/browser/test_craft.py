@@ -104,6 +104,11 @@ def send(page: Page, artifact: str, label: str) -> None:
     expect(page.locator("dialog.ll-lightbox")).to_be_hidden()
 
 
+def has_come(page: Page, field: str) -> np.ndarray:
+    """The editor shows its canvas before the picture is in it, and a picture that comes takes strokes away."""
+    return seen(page, field + " canvas", lambda pixels: pixels.std() > 20)
+
+
 FORMS = ("img2img", "inpaint", "edit", "upscale")
 TITLES = {"img2img": "Image to image", "inpaint": "Inpaint", "edit": "Edit", "upscale": "Upscale"}
 
@@ -156,8 +161,7 @@ def test_inpainting_changes_what_was_painted_over_alone(page: Page, server: Serv
     form = "#f-diffusion-inpaint-"
     expect(page.locator(form + "image canvas").last).to_be_visible()
     expect(page.locator(form + "prompt textarea")).to_have_value(PROMPT)
-    # The editor shows its canvas before the picture is in it, and a picture that comes takes strokes away.
-    bare = seen(page, form + "image canvas", lambda pixels: pixels.std() > 20)
+    bare = has_come(page, form + "image")
     drag(page, form + "image canvas", (0.35, 0.3), (0.65, 0.3))
     seen(page, form + "image canvas", lambda pixels: np.abs(pixels - bare).mean() > 1)
     page.locator(form + "prompt textarea").fill("a person with a green hat")
@@ -180,6 +184,7 @@ def test_a_restyled_picture_lies_over_what_it_was(page: Page, server: Server, pe
     """A line parts before and after; it moves, and the button takes it away."""
     open_tab(page, "gallery")
     send(page, person["id"], "AdaIN · Picture")
+    has_come(page, "#f-style-adain-image")
     page.click("#go-style-adain")
     made = page.locator("#viewer-style-adain .ll-tile[data-artifact]")
     expect(made).to_have_count(1, timeout=240_000)
@@ -215,6 +220,7 @@ def test_a_reference_is_chosen_by_its_picture(page: Page, server: Server, person
     open_tab(page, "gallery")
     assert fetched == []
     send(page, person["id"], "AdaIN · Picture")
+    has_come(page, "#f-style-adain-image")
     picker = page.get_by_role("radiogroup", name="Ready reference").locator("visible=true")
     expect(picker.get_by_role("radio")).to_have_count(16)
     expect(picker.get_by_role("radio", name="Brush strokes")).to_be_checked()
