@@ -71,7 +71,7 @@ class _Target:
         return str(target)
 
 
-def _made(path: str, context: Context) -> Path:
+def made(path: str, context: Context) -> Path:
     """The folder of results, made where it is missing. Raises ParameterError, JobFailed."""
     try:
         return context.open_folder(path)
@@ -80,8 +80,10 @@ def _made(path: str, context: Context) -> Path:
         if new is None:
             raise
         folder = context.open_folder(new[0]) / new[1]
+        if folder.exists():  # what is there and may not be opened is neither used nor taken away
+            raise
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir()
         return context.open_folder(str(folder))
     except OSError as error:
         raise JobFailed(f"The folder {folder.name!r} cannot be made: {error}") from error
@@ -96,7 +98,7 @@ class Folder:
     def run(self, params: FolderParams, context: Context) -> Iterator[Artifact]:
         """Raises ParameterError for folders that may not be named, JobFailed where no picture became anything."""
         folder = context.open_folder(params.folder)
-        copies = _made(params.target, context) if params.target else None
+        copies = made(params.target, context) if params.target else None
         files = remembered(context.work_dir / "files.json", folder, subfolders=params.subfolders)
         sources = [one for one in files if not one.passed_over]
         if not sources:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from extensions.batch.folder import made
 from extensions.batch.sources import Source, result_names
-from webui.api import ParameterError
+from webui.api import FieldError, ParameterError
 from webui.testing import Outcome
 
 Run = Callable[..., Outcome]
@@ -56,6 +57,22 @@ def test_nothing_is_made_where_extensions_lie(batch: Run) -> None:
     assert "folder that is there" in str(refused.error)
     place = refused.studio.settings.own_extensions_dir
     assert not place.exists() or not list(place.iterdir())
+
+
+def test_a_folder_that_may_not_be_opened_is_left_where_it_is(tmp_path: Path) -> None:
+    """Only what the job has made itself is ever removed."""
+    there = tmp_path / "parent" / "theirs"
+    there.mkdir(parents=True)
+
+    class Guarded:
+        def open_folder(self, path: str) -> Path:
+            if Path(path) == there:
+                raise ParameterError([FieldError("target", "expected a folder that requests may name")])
+            return Path(path)
+
+    with pytest.raises(ParameterError, match="may name"):
+        made(str(there), Guarded())  # type: ignore[arg-type]
+    assert there.is_dir()
 
 
 def test_folders_within_and_other_seeds(batch: Run) -> None:
